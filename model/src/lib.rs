@@ -1,0 +1,2 @@
+//! What a capture means.
+#![forbid(unsafe_code)]

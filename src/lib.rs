@@ -1,0 +1,2 @@
+//! pytrace: the report library and command line.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The `pytrace` command.
+fn main() {}
