@@ -148,6 +148,8 @@ mod error;
 mod frame;
 pub mod ids;
 pub mod record;
+#[cfg(feature = "synth")]
+pub mod synth;
 mod varint;
 
 pub use body::MAX_STRING_BYTES;

@@ -72,6 +72,17 @@ pub enum Mode {
     Events,
 }
 
+impl Mode {
+    /// The name that settings and JSON use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Sites => "sites",
+            Mode::Counts => "counts",
+            Mode::Events => "events",
+        }
+    }
+}
+
 /// The native part of a stack (`PYTRACE_NATIVE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Native {
@@ -82,6 +93,17 @@ pub enum Native {
     Full,
     /// None.
     Off,
+}
+
+impl Native {
+    /// The name that settings and JSON use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Native::Caller => "caller",
+            Native::Full => "full",
+            Native::Off => "off",
+        }
+    }
 }
 
 /// Which allocator serves small objects in the traced interpreter.
@@ -102,6 +124,21 @@ pub enum Allocator {
     Mimalloc,
     /// The same below CPython's debug hooks.
     MimallocDebug,
+}
+
+impl Allocator {
+    /// The name that reports and JSON use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Allocator::Unknown => "unknown",
+            Allocator::Pymalloc => "pymalloc",
+            Allocator::PymallocDebug => "pymalloc_debug",
+            Allocator::Malloc => "malloc",
+            Allocator::MallocDebug => "malloc_debug",
+            Allocator::Mimalloc => "mimalloc",
+            Allocator::MimallocDebug => "mimalloc_debug",
+        }
+    }
 }
 
 /// Who was traced. Written once, early, and again when something was learnt later.
@@ -410,6 +447,18 @@ pub enum Ended {
     Signal,
     /// Not ended: this record is a flush.
     Running,
+}
+
+impl Ended {
+    /// The name that reports and JSON use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ended::Exit => "exit",
+            Ended::Exec => "exec",
+            Ended::Signal => "signal",
+            Ended::Running => "running",
+        }
+    }
 }
 
 /// The state of the capture's end. Absent or `Running` as the last word: the process was killed, or still runs.
