@@ -1,0 +1,165 @@
+//! Known calls of known sizes: the report equals the books that the calling program kept, to the last byte.
+
+use crate::support::compile::{Product, compiled};
+use crate::support::interpreters::{known, usual};
+use crate::support::report::Counters;
+use crate::support::{Interpreter, Report, Traced, for_each, installation};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What `alloc_probe.c` says of one of its call sites.
+#[derive(Deserialize)]
+struct Row {
+    domain: String,
+    function: String,
+    allocations: u64,
+    reallocations: u64,
+    requested_bytes: u64,
+    served_bytes: u64,
+    live_blocks: u64,
+    live_bytes: u64,
+    temporary_allocations: u64,
+}
+
+/// Whether the probe knows who serves a block: pymalloc or libc, without the padding of CPython's debug hooks.
+fn serves_as_the_probe_expects(interpreter: &Interpreter, allocator: &str) -> bool {
+    !interpreter.free_threaded && ["", "pymalloc", "malloc"].contains(&allocator)
+}
+
+fn probe(interpreter: &Interpreter, allocator: &str, rounds: u64) -> (Vec<Row>, Report) {
+    let library = compiled("alloc_probe.c", Product::Library);
+    let has_pymalloc = !interpreter.free_threaded && allocator != "malloc";
+    let mut run = Traced::script(interpreter, "alloc_probe.py")
+        .argument(library)
+        .argument(rounds.to_string())
+        .argument(u8::from(has_pymalloc).to_string());
+    if !allocator.is_empty() {
+        run = run.set("PYTHONMALLOC", allocator);
+    }
+    let outcome = run.run().success();
+    let rows: Vec<Row> = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the probe prints JSON"))
+        .collect();
+    assert_eq!(rows.len(), 26, "call sites in the books");
+    (rows, outcome.report())
+}
+
+fn check_sites(interpreter: &Interpreter, allocator: &str, rows: &[Row], report: &Report) {
+    let line_of_the_call = 8;
+    let file = installation::program("alloc_probe.py");
+    for row in rows {
+        let sites = report.sites_of_caller(&row.function);
+        let [site] = sites[..] else {
+            panic!("{}: one site was expected, not {}", row.function, sites.len());
+        };
+        assert_eq!(site.domain, row.domain, "{}: domain", row.function);
+        if interpreter.has_stacks() {
+            let line = Some((file.to_str().expect("a plain name"), line_of_the_call));
+            assert_eq!(site.python_line(), line, "{}: Python line", row.function);
+        }
+        let numbers = [
+            ("allocations", site.allocations, row.allocations),
+            ("requested_bytes", site.requested_bytes, row.requested_bytes),
+            ("live_blocks", site.live_blocks, row.live_blocks),
+            ("live_bytes", site.live_bytes, row.live_bytes),
+            ("temporary_allocations", site.temporary_allocations, row.temporary_allocations),
+        ];
+        for (field, reported, booked) in numbers {
+            assert_eq!(reported, booked, "{}: {field}", row.function);
+        }
+        if serves_as_the_probe_expects(interpreter, allocator) {
+            assert_eq!(site.served_bytes, row.served_bytes, "{}: served_bytes", row.function);
+        }
+    }
+}
+
+/// What a domain counted in `more` beyond `less`.
+fn difference(more: &Counters, less: &Counters) -> [u64; 7] {
+    let live = |counters: &Counters| counters.live_bytes.expect("known in mode sites");
+    let temporary = |counters: &Counters| counters.temporary_allocations.expect("known in mode sites");
+    [
+        more.allocations - less.allocations,
+        more.reallocations - less.reallocations,
+        more.requested_bytes - less.requested_bytes,
+        more.frees - less.frees,
+        more.live_blocks - less.live_blocks,
+        live(more) - live(less),
+        temporary(more) - temporary(less),
+    ]
+}
+
+fn booked(rows: &[Row]) -> BTreeMap<&str, [u64; 7]> {
+    let mut sums = BTreeMap::new();
+    for row in rows {
+        let sum = sums.entry(row.domain.as_str()).or_insert([0; 7]);
+        let fields = [
+            row.allocations,
+            row.reallocations,
+            row.requested_bytes,
+            0,
+            row.live_blocks,
+            row.live_bytes,
+            row.temporary_allocations,
+        ];
+        for (total, field) in sum.iter_mut().zip(fields) {
+            *total += field;
+        }
+        sum[3] = sum[0] - sum[4]; // frees
+    }
+    sums
+}
+
+/// Two runs that differ in the number of rounds alone: what the interpreter does besides cancels out.
+fn check(interpreter: &Interpreter, allocator: &str) {
+    let (rounds, more_rounds) = (100, 200);
+    let (rows, report) = probe(interpreter, allocator, rounds);
+    report.assert_exact();
+    check_sites(interpreter, allocator, &rows, &report);
+
+    let (_, longer) = probe(interpreter, allocator, more_rounds);
+    longer.assert_exact();
+    for (domain, expected) in booked(&rows) {
+        let counted = difference(&longer.domains[domain].counters, &report.domains[domain].counters);
+        assert_eq!(
+            counted, expected,
+            "{domain}: allocations, reallocations, requested bytes, frees, live blocks, live bytes, temporary"
+        );
+    }
+}
+
+#[test]
+fn every_call_site_equals_the_books_on_every_interpreter() {
+    for_each(known(), |one| one.name.clone(), |interpreter| check(interpreter, ""));
+}
+
+#[test]
+fn every_call_site_equals_the_books_under_every_allocator() {
+    for_each(
+        usual().allocators(),
+        |allocator| format!("PYTHONMALLOC={allocator}"),
+        |allocator| check(usual(), allocator),
+    );
+}
+
+/// Blocks are handed from thread to thread, resized and freed elsewhere, by threads that never wait for each other.
+#[test]
+fn threads_that_free_each_others_blocks_are_counted_exactly() {
+    let library = compiled("hand_off.c", Product::Library);
+    let outcome = Traced::script(usual(), "hand_off.py").argument(library).run().success();
+    let report = outcome.report();
+    report.assert_exact();
+    assert_eq!(report.quality.unmatched_frees, 0);
+
+    let (threads, rounds) = (6, 50_000);
+    for (function, size) in [("hand_off_malloc", 1511), ("hand_off_realloc", 2477)] {
+        let sites = report.sites_of_caller(function);
+        let sum = |field: fn(&crate::support::report::Site) -> u64| sites.iter().map(|site| field(site)).sum::<u64>();
+        let born = if function == "hand_off_malloc" { threads * rounds } else { 0 };
+        assert_eq!(sum(|site| site.allocations), born, "{function}: allocations");
+        assert_eq!(sum(|site| site.requested_bytes), threads * rounds * size, "{function}: requested_bytes");
+        assert_eq!(sum(|site| site.live_blocks), 0, "{function}: live_blocks");
+        assert_eq!(sum(|site| site.live_bytes), 0, "{function}: live_bytes");
+    }
+}

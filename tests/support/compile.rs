@@ -1,0 +1,50 @@
+//! Compiles the C programs of `tests/programs/`, each once per run.
+
+use super::installation::{program, target};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+/// What becomes of a C file.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Product {
+    Executable,
+    Library,
+}
+
+static DONE: LazyLock<Mutex<HashMap<(String, Product), PathBuf>>> = LazyLock::new(Mutex::default);
+
+/// The compiled form of a C file of `tests/programs/`. Every function keeps a frame and a return address of its own, so
+/// that the C caller of an allocation is the function that the source says.
+pub(crate) fn compiled(source: &str, product: Product) -> PathBuf {
+    let mut done = DONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    done.entry((source.to_owned(), product))
+        .or_insert_with(|| compile(source, product))
+        .clone()
+}
+
+fn compile(source: &str, product: Product) -> PathBuf {
+    let folder = target().join("test-programs");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    let stem = source.trim_end_matches(".c");
+    let (output, options): (_, &[&str]) = match product {
+        Product::Executable => (folder.join(stem), &[]),
+        Product::Library => (folder.join(format!("{stem}.so")), &["-shared", "-fPIC"]),
+    };
+    let mut command = Command::new("cc");
+    command
+        .args(["-O1", "-g", "-fno-optimize-sibling-calls", "-fno-builtin", "-Wall", "-Werror", "-pthread"])
+        .args(options)
+        .arg(program(source))
+        .arg("-o")
+        .arg(&output)
+        .arg("-ldl");
+    let result = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        result.status.success(),
+        "{command:?}:\n{}",
+        String::from_utf8_lossy(&result.stderr)
+    );
+    output
+}
