@@ -1,11 +1,16 @@
-//! What a capture means: its records gathered into tables.
+//! What a capture means: its records gathered into tables, and the summary drawn from them.
 //!
 //! The model is filled record by record ([`Model::apply`]) and knows nothing of files: the command line feeds it from a
-//! capture, the preload library from the very records that it writes.
+//! capture, the preload library from the very records that it writes. What people read is drawn here too (`summary`,
+//! [`text`]), so that the exit summary and the text report are one.
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod group;
+pub mod label;
+pub mod sizes;
 mod tables;
+pub mod text;
 
 pub use error::ModelError;
 pub use tables::{Model, StackFrames};

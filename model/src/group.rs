@@ -1,0 +1,226 @@
+//! Call sites that a reader cannot tell apart, put together.
+//!
+//! A capture tells sites apart by instruction and address; a report shows lines and functions. Two stacks are the same
+//! to a reader when their frames are, one by one: a Python frame by function, file and line, a native one by its
+//! function and module, or module and address while it has no name.
+
+use std::collections::BTreeMap;
+
+use pytrace_format::ids::StackId;
+use pytrace_format::record::{Counters, Domain, Frame};
+
+use crate::Model;
+
+/// Sites of one domain with the same frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteGroup {
+    /// The API that was asked.
+    pub domain: Domain,
+    /// The stack of one of them.
+    pub stack: StackId,
+    /// Their counters, added up.
+    pub counters: Counters,
+    /// How many they are.
+    pub sites: usize,
+}
+
+/// Groups the sites of a model by domain and frames, in the order in which the groups first occur. Names added to
+/// [`Model::native_names`] before it make more frames equal.
+pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
+    let frames = frame_identities(model);
+    // A parent comes before its children, so its own identity is known when theirs is asked for.
+    let mut stacks: Vec<u32> = Vec::with_capacity(model.stacks.len());
+    let mut nodes = BTreeMap::new();
+    for (row, stack) in model.stacks.iter().enumerate() {
+        let parent = stack
+            .parent
+            .index()
+            .and_then(|parent| stacks.get(parent))
+            .copied();
+        let frame = stack
+            .frame
+            .index()
+            .and_then(|frame| frames.get(frame))
+            .copied();
+        stacks.push(*nodes.entry((parent, frame)).or_insert(row as u32));
+    }
+    drop(nodes);
+    by_key(model, |stack| {
+        stack.index().and_then(|row| stacks.get(row)).copied()
+    })
+}
+
+/// Groups the sites by domain and any key of their stacks.
+pub(crate) fn by_key<K: Ord>(
+    model: &Model,
+    mut key_of: impl FnMut(StackId) -> K,
+) -> Vec<SiteGroup> {
+    let mut rows = BTreeMap::new();
+    let mut groups: Vec<SiteGroup> = Vec::new();
+    for (site, counters) in model.sites_with_counters() {
+        let row = *rows
+            .entry((site.domain, key_of(site.stack)))
+            .or_insert_with(|| {
+                groups.push(SiteGroup {
+                    domain: site.domain,
+                    stack: site.stack,
+                    counters: Counters::default(),
+                    sites: 0,
+                });
+                groups.len() - 1
+            });
+        add(&mut groups[row].counters, counters);
+        groups[row].sites += 1;
+    }
+    groups
+}
+
+/// For each frame, the first row of the frames that a reader cannot tell from it.
+pub(crate) fn frame_identities(model: &Model) -> Vec<u32> {
+    #[derive(PartialEq, Eq, PartialOrd, Ord)]
+    enum Identity<'model> {
+        Python {
+            function: &'model str,
+            file: &'model str,
+            line: u32,
+        },
+        Named {
+            function: &'model str,
+            module: &'model str,
+        },
+        Address {
+            module: &'model str,
+            address: u64,
+        },
+    }
+    let names = named_rows(model);
+    let mut first_rows = BTreeMap::new();
+    let identity_of = |row: usize, frame: &Frame| match *frame {
+        Frame::Python {
+            function,
+            file,
+            line,
+        } => Identity::Python {
+            function: model.string(function),
+            file: model.string(file),
+            line,
+        },
+        Frame::Native { module, address } => {
+            let module = model.module_path(module);
+            match names.get(row).copied().unwrap_or_default() {
+                "" => Identity::Address { module, address },
+                function => Identity::Named { function, module },
+            }
+        }
+    };
+    let rows = model.frames.iter().enumerate();
+    rows.map(|(row, frame)| {
+        *first_rows
+            .entry(identity_of(row, frame))
+            .or_insert(row as u32)
+    })
+    .collect()
+}
+
+/// For each frame, its native name; empty when it has none.
+fn named_rows(model: &Model) -> Vec<&str> {
+    let mut names = vec![""; model.frames.len()];
+    for (frame, name) in &model.native_names {
+        if let Some(row) = frame.index().and_then(|row| names.get_mut(row)) {
+            *row = model.string(name.function);
+        }
+    }
+    names
+}
+
+/// Adds counters up. A damaged or hostile capture must not make a sum wrap.
+pub fn add(sum: &mut Counters, counters: &Counters) {
+    let Counters {
+        allocations,
+        reallocations,
+        frees,
+        requested_bytes,
+        served_bytes,
+        live_blocks,
+        live_bytes,
+        peak_bytes,
+        temporary_allocations,
+    } = *counters;
+    for (sum, part) in [
+        (&mut sum.allocations, allocations),
+        (&mut sum.reallocations, reallocations),
+        (&mut sum.frees, frees),
+        (&mut sum.requested_bytes, requested_bytes),
+        (&mut sum.served_bytes, served_bytes),
+        (&mut sum.live_blocks, live_blocks),
+        (&mut sum.live_bytes, live_bytes),
+        (&mut sum.peak_bytes, peak_bytes),
+        (&mut sum.temporary_allocations, temporary_allocations),
+    ] {
+        *sum = sum.saturating_add(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pytrace_format::synth::Synth;
+
+    fn one(allocations: u64) -> Counters {
+        Counters {
+            allocations,
+            ..Counters::default()
+        }
+    }
+
+    fn model(synth: &Synth) -> Model {
+        let mut model = Model::default();
+        synth
+            .records()
+            .iter()
+            .for_each(|record| model.apply(record.clone()).unwrap());
+        model
+    }
+
+    #[test]
+    fn equal_frames_at_different_addresses_are_one_group() {
+        let mut synth = Synth::new();
+        let outer = synth.python("main", "a.py", 1);
+        let same_function = [synth.native("/l.so", 1, "f"), synth.native("/l.so", 2, "f")];
+        for (born, caller) in [1, 2].into_iter().zip(same_function) {
+            let stack = synth.stack(&[caller, outer]);
+            synth.site(Domain::Object, stack, one(born));
+            synth.site(Domain::Mem, stack, one(born * 10));
+        }
+        let born: Vec<_> = by_frames(&model(&synth))
+            .iter()
+            .map(|group| (group.domain, group.counters.allocations, group.sites))
+            .collect();
+        assert_eq!(born, [(Domain::Object, 3, 2), (Domain::Mem, 30, 2)]);
+    }
+
+    #[test]
+    fn frames_that_differ_in_anything_shown_stay_apart() {
+        let mut synth = Synth::new();
+        let base = synth.python("main", "a.py", 1);
+        let frames = [
+            synth.python("f", "a.py", 1),
+            synth.python("main", "b.py", 1),
+            synth.python("main", "a.py", 2),
+            synth.native("/l.so", 1, ""),
+            synth.native("/l.so", 2, ""),
+            synth.native("/m.so", 1, ""),
+            synth.native("/m.so", 7, "f"),
+            synth.native("/l.so", 7, "f"),
+        ];
+        for frame in frames {
+            for stack in [&[frame, base][..], &[base, frame], &[frame]] {
+                let stack = synth.stack(stack);
+                synth.site(Domain::Raw, stack, one(1));
+            }
+        }
+        let groups = by_frames(&model(&synth));
+        assert_eq!(groups.len(), frames.len() * 3);
+        assert!(groups.iter().all(|group| group.sites == 1));
+    }
+}

@@ -1,0 +1,146 @@
+//! What people call a frame: the short forms of paths, modules and native addresses. All results are safe to print.
+
+use pytrace_format::ids::FrameId;
+use pytrace_format::record::Frame;
+
+use crate::Model;
+use crate::text::escape_name;
+
+/// A source path without what the reader knows anyway: the folder of the standard library or of installed packages.
+pub fn source_path(path: &str) -> String {
+    let mut rest = path;
+    for folder in ["/site-packages/", "/dist-packages/"] {
+        if let Some(at) = rest.rfind(folder) {
+            rest = &rest[at + folder.len()..];
+        }
+    }
+    if let Some(inside) = inside_standard_library(rest) {
+        rest = inside;
+    }
+    escape_name(if rest.is_empty() { path } else { rest })
+}
+
+/// The part after `/lib/python3.N/`.
+fn inside_standard_library(path: &str) -> Option<&str> {
+    const FOLDER: &str = "/lib/python3";
+    let after = &path[path.rfind(FOLDER)? + FOLDER.len()..];
+    let (version, inside) = after.split_once('/')?;
+    let is_version = version
+        .chars()
+        .all(|part| part.is_ascii_digit() || part == '.' || part == 't');
+    is_version.then_some(inside)
+}
+
+/// A module's file without folder, version and platform: `libpython3.11.so`, `_multiarray_umath.so`.
+pub fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let Some(suffix) = file.find(".so") else {
+        return escape_name(file);
+    };
+    let stem = &file[..suffix];
+    let platform = [".cpython-", ".abi3", ".pypy"]
+        .iter()
+        .filter_map(|tag| stem.find(tag))
+        .min();
+    escape_name(&stem[..platform.unwrap_or(stem.len())]) + ".so"
+}
+
+/// The function of a native frame and the name of its module (empty when unknown). Without a name, the function is the
+/// address: `libfoo.so+0x1234`.
+pub fn native(model: &Model, id: FrameId, frame: &Frame) -> Option<(String, String)> {
+    let Frame::Native { module, address } = *frame else {
+        return None;
+    };
+    let module = module_name(model.module_path(module));
+    let function = model
+        .native_names
+        .get(&id)
+        .map_or("", |name| model.string(name.function));
+    Some(match (function, module.as_str()) {
+        ("", "") => (format!("{address:#x}"), String::new()),
+        ("", _) => (format!("{module}+{address:#x}"), String::new()),
+        (function, _) => (escape_name(function), module),
+    })
+}
+
+/// Whether a native function is one of the allocator's own entry points, which unoptimised builds do not leave before
+/// the allocation is seen.
+pub fn is_allocator(function: &str) -> bool {
+    let function = function.trim_start_matches('_');
+    let Some((family, call)) = function.split_once('_') else {
+        return false;
+    };
+    let call = call.trim_start_matches("Raw").trim_start_matches("Debug");
+    matches!(family, "PyMem" | "PyObject")
+        && ["Malloc", "Calloc", "Realloc"]
+            .iter()
+            .any(|name| call.starts_with(name))
+}
+
+/// Whether the file is CPython's import machinery, whose frames tell nothing about who imports.
+pub fn is_import_machinery(file: &str) -> bool {
+    file.starts_with("<frozen importlib") || file.starts_with("<frozen zipimport")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_folders_are_left_out() {
+        for (path, short) in [
+            ("/home/ann/app.py", "/home/ann/app.py"),
+            (
+                "/v/lib/python3.11/site-packages/pandas/io/a.py",
+                "pandas/io/a.py",
+            ),
+            (
+                "/usr/lib/python3/dist-packages/yaml/__init__.py",
+                "yaml/__init__.py",
+            ),
+            ("/usr/lib/python3.13t/json/decoder.py", "json/decoder.py"),
+            (
+                "/home/ann/lib/python3stuff/a.py",
+                "/home/ann/lib/python3stuff/a.py",
+            ),
+            ("<string>", "<string>"),
+            ("/x/site-packages/", "/x/site-packages/"),
+            ("a\x1b.py", r"a\x1b.py"),
+        ] {
+            assert_eq!(source_path(path), short);
+        }
+    }
+
+    #[test]
+    fn modules_lose_version_and_platform() {
+        for (path, name) in [
+            ("/usr/lib/libpython3.11.so.1.0", "libpython3.11.so"),
+            ("/v/_umath.cpython-311-x86_64-linux-gnu.so", "_umath.so"),
+            ("/v/_rust.abi3.so", "_rust.so"),
+            ("/usr/bin/python3.11", "python3.11"),
+            ("", ""),
+        ] {
+            assert_eq!(module_name(path), name);
+        }
+    }
+
+    #[test]
+    fn allocator_entry_points_are_known() {
+        for name in [
+            "PyObject_Malloc",
+            "_PyObject_Realloc",
+            "PyMem_RawCalloc",
+            "_PyMem_DebugMalloc",
+        ] {
+            assert!(is_allocator(name), "{name}");
+        }
+        for name in [
+            "PyObject_Call",
+            "_PyLong_New",
+            "PyMemoryView_FromObject",
+            "malloc_hook",
+        ] {
+            assert!(!is_allocator(name), "{name}");
+        }
+    }
+}
