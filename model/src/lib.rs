@@ -1,7 +1,7 @@
 //! What a capture means: its records gathered into tables, and the summary drawn from them.
 //!
 //! The model is filled record by record ([`Model::apply`]) and knows nothing of files: the command line feeds it from a
-//! capture, the preload library from the very records that it writes. What people read is drawn here too (`summary`,
+//! capture, the preload library from the very records that it writes. What people read is drawn here too ([`summary`],
 //! [`text`]), so that the exit summary and the text report are one.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod error;
 pub mod group;
 pub mod label;
 pub mod sizes;
+pub mod summary;
 mod tables;
 pub mod text;
 

@@ -1,0 +1,94 @@
+//! The summary: one screen that says what was traced, how exact it is, and where the memory went.
+//!
+//! The traced process prints it at exit, `pytrace report` on demand, from the same model. Invariant: no line is wider
+//! than [`Style::width`], and nothing of the traced program is printed unescaped.
+
+mod arenas;
+mod domains;
+mod headline;
+mod histogram;
+mod screen;
+mod sites;
+
+use core::fmt;
+
+use pytrace_format::record::{Mode, Shutdown};
+
+use crate::Model;
+use crate::text::{count, escape_name, shell_word, size};
+use screen::{Screen, Tone};
+
+/// Narrowest width that is drawn for.
+pub const MIN_WIDTH: usize = 40;
+
+/// How the summary is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// Columns; fewer than [`MIN_WIDTH`] count as that.
+    pub width: usize,
+    /// Whether the terminal's colours may be used.
+    pub colour: bool,
+    /// Call sites listed.
+    pub top: usize,
+    /// Path of the capture, for the last lines; without it there are none.
+    pub footer: Option<String>,
+}
+
+impl Default for Style {
+    fn default() -> Style {
+        Style {
+            width: 100,
+            colour: false,
+            top: 10,
+            footer: None,
+        }
+    }
+}
+
+/// Writes the summary.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
+    headline::draw(model, &mut screen)?;
+    domains::draw(model, &mut screen)?;
+    histogram::draw(model, &mut screen)?;
+    arenas::draw(model, &mut screen)?;
+    sites::draw(model, style.top, &mut screen)?;
+    draw_shutdown(&model.shutdown, &mut screen)?;
+    if let Some(path) = &style.footer {
+        draw_footer(path, &mut screen)?;
+    }
+    Ok(())
+}
+
+/// Whether live bytes, peak, temporary allocations and sites are known at all.
+fn has_live_bytes(model: &Model) -> bool {
+    model.settings.mode != Mode::Counts
+}
+
+fn draw_shutdown<W: fmt::Write>(shutdown: &Shutdown, screen: &mut Screen<'_, W>) -> fmt::Result {
+    if *shutdown == Shutdown::default() {
+        return Ok(());
+    }
+    screen.blank()?;
+    screen.flow(
+        Tone::Dim,
+        &[
+            "not counted above, while the interpreter tore down:".to_owned(),
+            format!("{} allocations", count(shutdown.allocations)),
+            format!("of {},", size(shutdown.requested_bytes)),
+            format!("{} frees", count(shutdown.frees)),
+        ],
+    )
+}
+
+fn draw_footer<W: fmt::Write>(path: &str, screen: &mut Screen<'_, W>) -> fmt::Result {
+    screen.blank()?;
+    screen.hard_wrap(Tone::Plain, &format!("capture  {}", escape_name(path)))?;
+    screen.hard_wrap(
+        Tone::Strong,
+        &format!("pytrace report {}", shell_word(path)),
+    )
+}
