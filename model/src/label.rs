@@ -20,6 +20,14 @@ pub fn source_path(path: &str) -> String {
     escape_name(if rest.is_empty() { path } else { rest })
 }
 
+/// Whether the file belongs to the standard library or an installed package, as opposed to the program at hand.
+pub fn is_installed(path: &str) -> bool {
+    path.contains("/site-packages/")
+        || path.contains("/dist-packages/")
+        || path.starts_with("<frozen ")
+        || inside_standard_library(path).is_some()
+}
+
 /// The part after `/lib/python3.N/`.
 fn inside_standard_library(path: &str) -> Option<&str> {
     const FOLDER: &str = "/lib/python3";
@@ -108,6 +116,20 @@ mod tests {
             ("a\x1b.py", r"a\x1b.py"),
         ] {
             assert_eq!(source_path(path), short);
+        }
+    }
+
+    #[test]
+    fn installed_code_is_told_from_the_program() {
+        for path in [
+            "/v/lib/python3.11/site-packages/pandas/a.py",
+            "/usr/lib/python3.13t/json/decoder.py",
+            "<frozen os>",
+        ] {
+            assert!(is_installed(path), "{path}");
+        }
+        for path in ["/home/ann/app.py", "app.py", "<string>", ""] {
+            assert!(!is_installed(path), "{path}");
         }
     }
 

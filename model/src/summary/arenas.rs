@@ -6,10 +6,15 @@ use pytrace_format::record::{Allocator, Moment, Pymalloc, SizeClass};
 
 use super::screen::{Screen, Tone, bar, padded};
 use crate::Model;
-use crate::text::{count, percent, size};
+use crate::text::{columns, count, percent, size, whole_size};
 
 /// Size classes named as the most wasteful.
 const CLASSES_NAMED: usize = 3;
+
+/// Longest bar.
+const BAR_WIDTH: usize = 40;
+
+const INDENT: &str = "  ";
 
 /// Bins of the distribution of how full arenas are.
 const FILL_BINS: usize = 10;
@@ -23,7 +28,7 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
         (Some(state), _) => draw_state(state, model.pymalloc.get(&Moment::Peak), screen),
         (None, Some(text)) => {
             screen.blank()?;
-            screen.flow(Tone::Plain, &[text.to_owned()])
+            screen.flow(Tone::Plain, "", &[text.to_owned()])
         }
         (None, None) => Ok(()),
     }
@@ -61,56 +66,62 @@ fn draw_state<W: fmt::Write>(
     at_peak: Option<&Pymalloc>,
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
-    let held = state.arenas.saturating_mul(state.arena_bytes);
-    let used = bytes_in_use(state);
     screen.blank()?;
     screen.flow(
         Tone::Strong,
+        "",
         &[
+            "pymalloc:".to_owned(),
             format!(
-                "pymalloc: {} arenas of {},",
+                "{} arenas of {},",
                 count(state.arenas),
-                size(state.arena_bytes)
+                whole_size(state.arena_bytes)
             ),
             format!("at most {},", count(state.arenas_peak)),
             format!("{} mapped in all,", count(state.arenas_allocated_total)),
             format!("{} returned", count(state.arenas_freed_total)),
         ],
     )?;
-
-    let at_peak_text = at_peak.map_or_else(String::new, |peak| {
-        let peak_held = peak.arenas.saturating_mul(peak.arena_bytes);
-        let peak_used = bytes_in_use(peak);
-        format!(" (at peak {} of {})", size(peak_used), size(peak_held))
-    });
-    let label = format!(
-        "  in use {} of {}, {}{at_peak_text}",
-        size(used),
-        size(held),
-        percent(used, held)
-    );
-    // On one line with its bar where that leaves the bar some length.
-    let used_columns = crate::text::columns(&label) + 2;
-    let beside = screen.width().saturating_sub(used_columns);
-    let mut gauge = |width: usize, before: &str| {
-        let filled = padded(&bar(used, held, width), width).replace(' ', "░");
-        screen.line(&[(Tone::Plain, before), (Tone::Bar, &filled)])
-    };
-    if beside >= 20 {
-        gauge(beside.min(40), &format!("{label}  "))?;
-    } else {
-        screen.flow(
-            Tone::Plain,
-            &label
-                .split_inclusive(", ")
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )?;
+    draw_gauge("at exit", state, screen)?;
+    if let Some(peak) = at_peak {
+        draw_gauge("at peak", peak, screen)?;
     }
-
     draw_pools(state, at_peak, screen)?;
     draw_classes(state, screen)?;
-    draw_fill(state, screen)
+    let peak_fill = at_peak.map_or(&[][..], |peak| &peak.arena_bytes_in_use);
+    draw_fill(
+        "at exit",
+        state.arena_bytes,
+        &state.arena_bytes_in_use,
+        screen,
+    )?;
+    draw_fill("at peak", state.arena_bytes, peak_fill, screen)
+}
+
+/// Bytes in use out of the bytes that the arenas hold, with a bar where there is room for one.
+fn draw_gauge<W: fmt::Write>(
+    when: &str,
+    state: &Pymalloc,
+    screen: &mut Screen<'_, W>,
+) -> fmt::Result {
+    let held = state.arenas.saturating_mul(state.arena_bytes);
+    let used = bytes_in_use(state);
+    let label = format!("{INDENT}{when}  {:>5} in use  ", percent(used, held));
+    let text = format!("{:>8} of {} held", size(used), size(held));
+    let width = screen
+        .width()
+        .saturating_sub(columns(&label) + columns(&text) + 2)
+        .min(BAR_WIDTH);
+    if width < 8 {
+        return screen.line(&[(Tone::Plain, &label), (Tone::Plain, text.trim_start())]);
+    }
+    let filled = padded(&bar(used, held, width), width).replace(' ', "░");
+    screen.line(&[
+        (Tone::Plain, &label),
+        (Tone::Bar, &filled),
+        (Tone::Plain, "  "),
+        (Tone::Plain, &text),
+    ])
 }
 
 fn draw_pools<W: fmt::Write>(
@@ -119,7 +130,7 @@ fn draw_pools<W: fmt::Write>(
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
     let mut said = vec![
-        format!("  pools of {}:", size(state.pool_bytes)),
+        format!("pools of {}:", whole_size(state.pool_bytes)),
         format!("{} full,", count(state.pools_full)),
         format!("{} partial,", count(state.pools_partial)),
         format!("{} free", count(state.pools_free)),
@@ -132,7 +143,7 @@ fn draw_pools<W: fmt::Write>(
             count(peak.pools_free)
         ));
     }
-    screen.flow(Tone::Plain, &said)
+    screen.flow(Tone::Plain, INDENT, &said)
 }
 
 fn draw_classes<W: fmt::Write>(state: &Pymalloc, screen: &mut Screen<'_, W>) -> fmt::Result {
@@ -142,13 +153,12 @@ fn draw_classes<W: fmt::Write>(state: &Pymalloc, screen: &mut Screen<'_, W>) -> 
         .map(|class| (bytes(class, class.blocks_free), class))
         .filter(|&(free_bytes, _)| free_bytes > 0)
         .collect();
-    if wasteful.is_empty() {
-        return Ok(());
-    }
     wasteful.sort_by_key(|&(free_bytes, class)| (core::cmp::Reverse(free_bytes), class.size));
     wasteful.truncate(CLASSES_NAMED);
-    let mut said = vec!["  free in used pools, by block size:".to_owned()];
-    let last = wasteful.len() - 1;
+    let Some(last) = wasteful.len().checked_sub(1) else {
+        return Ok(());
+    };
+    let mut said = vec!["most free space by block size:".to_owned()];
     for (index, (free_bytes, class)) in wasteful.into_iter().enumerate() {
         let blocks = class.blocks_in_use.saturating_add(class.blocks_free);
         let comma = if index < last { "," } else { "" };
@@ -159,46 +169,46 @@ fn draw_classes<W: fmt::Write>(state: &Pymalloc, screen: &mut Screen<'_, W>) -> 
             percent(class.blocks_in_use, blocks)
         ));
     }
-    screen.flow(Tone::Plain, &said)
+    screen.flow(Tone::Plain, INDENT, &said)
 }
 
 /// How full the arenas are: ten bins, and those that little keeps from being returned.
-fn draw_fill<W: fmt::Write>(state: &Pymalloc, screen: &mut Screen<'_, W>) -> fmt::Result {
+fn draw_fill<W: fmt::Write>(
+    when: &str,
+    arena_bytes: u64,
+    bytes_in_use: &[u64],
+    screen: &mut Screen<'_, W>,
+) -> fmt::Result {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    if state.arena_bytes_in_use.is_empty() || state.arena_bytes == 0 {
+    if bytes_in_use.is_empty() || arena_bytes == 0 {
         return Ok(());
     }
     let mut bins = [0usize; FILL_BINS];
-    for &in_use in &state.arena_bytes_in_use {
-        let share = in_use as f64 / state.arena_bytes as f64;
+    for &in_use in bytes_in_use {
+        let share = in_use as f64 / arena_bytes as f64;
         bins[((share * FILL_BINS as f64) as usize).min(FILL_BINS - 1)] += 1;
     }
     let highest = bins.iter().copied().max().unwrap_or(0).max(1);
-    let chart: String = bins
-        .iter()
-        .map(|&arenas| match arenas {
-            0 => '·',
-            _ => LEVELS[(arenas * LEVELS.len()).div_ceil(highest) - 1],
-        })
-        .collect();
-    let nearly_empty: Vec<u64> = state
-        .arena_bytes_in_use
-        .iter()
-        .copied()
-        .filter(|&in_use| in_use.saturating_mul(4) < state.arena_bytes)
-        .collect();
-    let mut said = vec![format!("  arenas by how full: empty |{chart}| full")];
-    if !nearly_empty.is_empty() {
-        let held = (nearly_empty.len() as u64).saturating_mul(state.arena_bytes);
-        let used = nearly_empty
+    let level = |arenas: usize| match arenas {
+        0 => ' ',
+        _ => LEVELS[(arenas * LEVELS.len()).div_ceil(highest) - 1],
+    };
+    let chart: String = bins.into_iter().map(level).collect();
+    let mut said = vec![format!("arenas {when}:"), format!("empty │{chart}│ full")];
+
+    let nearly_empty = || {
+        bytes_in_use
             .iter()
-            .fold(0u64, |sum, &in_use| sum.saturating_add(in_use));
-        said[0].push(',');
-        said.push(format!(
-            "{} less than a quarter:",
-            count(nearly_empty.len() as u64)
-        ));
-        said.push(format!("{} in use hold {}", size(used), size(held)));
+            .copied()
+            .filter(|&in_use| in_use.saturating_mul(4) < arena_bytes)
+    };
+    let arenas = nearly_empty().count() as u64;
+    if arenas > 0 {
+        let used = nearly_empty().fold(0u64, u64::saturating_add);
+        said[1].push(',');
+        said.push(format!("{} under a quarter full:", count(arenas)));
+        said.push(format!("{} in use", size(used)));
+        said.push(format!("hold {}", size(arenas.saturating_mul(arena_bytes))));
     }
-    screen.flow(Tone::Plain, &said)
+    screen.flow(Tone::Plain, INDENT, &said)
 }

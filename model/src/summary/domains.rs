@@ -10,7 +10,7 @@ use crate::text::{Column, Table, compact_count, count, percent, size};
 
 const COLUMNS: [Column; 11] = [
     Column::left("domain", 0),
-    Column::right("allocations", 0),
+    Column::right("allocs", 0),
     Column::right("reallocs", 5),
     Column::right("frees", 4),
     Column::right("requested", 0),

@@ -9,13 +9,14 @@ use crate::Model;
 use crate::text::{count, duration, escape_name, size};
 
 pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {
-    screen.flow(Tone::Strong, &commas(traced(model)))?;
+    screen.flow(Tone::Strong, "", &commas(traced(model)))?;
     let (tone, quality) = quality(model);
-    screen.flow(tone, &commas(quality))?;
+    screen.flow(tone, "", &commas(quality))?;
     let reason = &model.process.no_stacks_reason;
     if !reason.is_empty() {
         screen.flow(
             Tone::Warning,
+            "",
             &[format!("no Python stacks: {}", escape_name(reason))],
         )?;
     }

@@ -7,13 +7,16 @@ use pytrace_format::record::{Domain, Scope, SizeBucket};
 use super::screen::{Screen, Tone, bar, padded, right};
 use crate::Model;
 use crate::sizes::{SizeStatistics, allocations, merged};
-use crate::text::{columns, percent, size};
+use crate::text::{columns, percent, size, whole_size};
 
 /// Rows drawn at most; rows above 1 KiB span more powers of two where there would be more.
 const MAX_ROWS: usize = 13;
 
 /// Rows up to 1 KiB: 16, 32 … 1024.
 const EXACT_ROWS: u32 = 7;
+
+/// Longest bar: beyond it a wide terminal shows no more.
+const MAX_BAR_WIDTH: usize = 40;
 
 /// Columns of a share.
 const SHARE_WIDTH: usize = 5;
@@ -54,6 +57,7 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
         .unwrap_or(0)
         .max(5);
     let bar_width = (screen.width() - label_width - 2 * (SHARE_WIDTH + 3) - 1) / 2;
+    let bar_width = bar_width.min(MAX_BAR_WIDTH);
     let largest = |of: fn(&Row) -> u64| rows.iter().map(of).max().unwrap_or(0);
     let most_allocations = largest(|row| row.allocations);
     let most_bytes = largest(|row| row.requested_bytes);
@@ -62,8 +66,8 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
     screen.blank()?;
     let headings = [
         right("size", label_width),
-        padded("allocations + reallocs", SHARE_WIDTH + 1 + bar_width),
-        "bytes requested".to_owned(),
+        padded("allocations", SHARE_WIDTH + 1 + bar_width),
+        "bytes".to_owned(),
     ];
     screen.line(&[(Tone::Dim, &headings.join(gap))])?;
     for row in &rows {
@@ -89,12 +93,13 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
     }
     screen.flow(
         Tone::Plain,
+        "",
         &[
-            format!("p50 {},", size(statistics.p50)),
-            format!("p90 {},", size(statistics.p90)),
-            format!("p99 {},", size(statistics.p99)),
-            format!("p99.9 {},", size(statistics.p999)),
-            format!("max {},", size(statistics.max)),
+            format!("p50 {},", whole_size(statistics.p50)),
+            format!("p90 {},", whole_size(statistics.p90)),
+            format!("p99 {},", whole_size(statistics.p99)),
+            format!("p99.9 {},", whole_size(statistics.p999)),
+            format!("max {},", whole_size(statistics.max)),
             format!("mean {}", size(statistics.mean.round() as u64)),
         ],
     )

@@ -8,6 +8,7 @@ mod domains;
 mod headline;
 mod histogram;
 mod screen;
+mod shown;
 mod sites;
 
 use core::fmt;
@@ -75,6 +76,7 @@ fn draw_shutdown<W: fmt::Write>(shutdown: &Shutdown, screen: &mut Screen<'_, W>)
     screen.blank()?;
     screen.flow(
         Tone::Dim,
+        "",
         &[
             "not counted above, while the interpreter tore down:".to_owned(),
             format!("{} allocations", count(shutdown.allocations)),

@@ -83,28 +83,30 @@ impl<'out, W: fmt::Write> Screen<'out, W> {
     /// A heading after an empty line.
     pub(super) fn heading(&mut self, text: &str) -> fmt::Result {
         self.blank()?;
-        self.flow(Tone::Strong, &[text.to_owned()])
+        self.flow(Tone::Strong, "", &[text.to_owned()])
     }
 
     /// Pieces with a space between them, on as many lines as they need; a piece is broken at its spaces only when it
-    /// does not fit a line of its own.
-    pub(super) fn flow(&mut self, tone: Tone, pieces: &[String]) -> fmt::Result {
-        let mut line = String::new();
+    /// does not fit a line of its own. Lines begin with `indent`, and deeper from the second on.
+    pub(super) fn flow(&mut self, tone: Tone, indent: &str, pieces: &[String]) -> fmt::Result {
+        let mut line = indent.to_owned();
+        let mut is_begun = false;
         for piece in pieces {
-            let continued_room = self.width - CONTINUED.len();
-            let words: Vec<&str> = if columns(piece) > continued_room {
+            let room = self.width - indent.len() - CONTINUED.len();
+            let words: Vec<&str> = if columns(piece) > room {
                 piece.split(' ').collect()
             } else {
                 vec![piece]
             };
             for word in words {
-                if !line.trim().is_empty() && columns(&line) + 1 + columns(word) > self.width {
+                if is_begun && columns(&line) + 1 + columns(word) > self.width {
                     self.line(&[(tone, &line)])?;
-                    line = CONTINUED.to_owned();
-                } else if !line.trim().is_empty() {
+                    line = format!("{indent}{CONTINUED}");
+                } else if is_begun {
                     line.push(' ');
                 }
                 line.push_str(word);
+                is_begun = true;
             }
         }
         self.line(&[(tone, &line)])

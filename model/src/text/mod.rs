@@ -9,5 +9,5 @@ mod table;
 
 pub use escape::{escape_name, shell_word};
 pub use fit::{columns, cut_end, cut_start};
-pub use number::{compact_count, count, duration, percent, size};
+pub use number::{compact_count, count, duration, percent, size, whole_size};
 pub use table::{Align, Column, Table};

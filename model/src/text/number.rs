@@ -31,6 +31,18 @@ pub fn size(bytes: u64) -> String {
     format!("{value} {unit}")
 }
 
+/// A number of bytes that is often a round one: `16 KiB` instead of `16.0 KiB`.
+pub fn whole_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let unit = bytes.trailing_zeros() / 10;
+    let value = bytes.checked_shr(unit * 10).unwrap_or(0);
+    if value > 0 && value < 1024 {
+        format!("{value} {}", UNITS[unit as usize])
+    } else {
+        size(bytes)
+    }
+}
+
 /// A span of time: `412 ms`, `3.41 s`, `2 min 05 s`, `1 h 02 min`.
 pub fn duration(nanoseconds: u64) -> String {
     let seconds = nanoseconds as f64 / 1e9;
@@ -128,6 +140,16 @@ mod tests {
             (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(size(bytes), text);
+        }
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1000, "1000 B"),
+            (1 << 20, "1 MiB"),
+            (16_384, "16 KiB"),
+            (1_536, "1.50 KiB"),
+            (1 << 63, "8 EiB"),
+        ] {
+            assert_eq!(whole_size(bytes), text);
         }
     }
 

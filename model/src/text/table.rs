@@ -46,18 +46,26 @@ impl Column {
 #[derive(Clone, Debug)]
 pub struct Table {
     columns: Vec<Column>,
+    /// Widest gap between columns; one space is the narrowest.
+    gap: usize,
     rows: Vec<Vec<String>>,
 }
-
-/// Spaces between columns, where there is room for them.
-const GAPS: [usize; 2] = [2, 1];
 
 impl Table {
     /// A table without rows.
     pub fn new(columns: &[Column]) -> Table {
         Table {
             columns: columns.to_vec(),
+            gap: 2,
             rows: Vec::new(),
+        }
+    }
+
+    /// A table whose columns stand as close as they can.
+    pub fn dense(columns: &[Column]) -> Table {
+        Table {
+            gap: 1,
+            ..Table::new(columns)
         }
     }
 
@@ -70,17 +78,15 @@ impl Table {
     /// Whether all columns fit.
     pub fn fits(&self, width: usize) -> bool {
         let all: Vec<_> = (0..self.columns.len()).collect();
-        self.width_of(&all, GAPS[GAPS.len() - 1]) <= width
+        self.width_of(&all, 1) <= width
     }
 
     /// The headings and the rows, one text a line, none wider than `width`.
     pub fn lines(&self, width: usize) -> Vec<String> {
         let mut shown: Vec<_> = (0..self.columns.len()).collect();
         loop {
-            if let Some(&gap) = GAPS
-                .iter()
-                .find(|&&gap| self.width_of(&shown, gap) <= width)
-            {
+            let mut gaps = (1..=self.gap).rev();
+            if let Some(gap) = gaps.find(|&gap| self.width_of(&shown, gap) <= width) {
                 return self.draw(&shown, gap, width);
             }
             // The last of the columns of the highest rank.
