@@ -1,2 +1,19 @@
-//! pytrace: the report library and command line.
+//! pytrace: from a program to its capture, and from a capture to a report.
+//!
+//! ```text
+//! launch    a program under the preload library      capture   a file, read into a Model
+//! symbols   names of native frames, found offline    analysis  pure: Model → rows
+//! report    Model and rows → text, JSON              doctor    can an interpreter be traced here
+//! error     what can go wrong
+//! ```
+//!
+//! Invariant: nothing here prints or exits; the `pytrace` program (`main.rs`, `cli/`) does.
 #![forbid(unsafe_code)]
+
+pub mod analysis;
+pub mod capture;
+pub mod doctor;
+pub mod error;
+pub mod launch;
+pub mod report;
+pub mod symbols;

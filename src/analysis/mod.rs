@@ -1,0 +1,9 @@
+//! Pure functions from a model to the rows of a report.
+
+mod metric;
+mod module_name;
+mod rows;
+
+pub use metric::Metric;
+pub use module_name::module_name;
+pub use rows::{Grouping, Row, RowKey, Subject, rows};

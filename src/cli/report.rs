@@ -1,0 +1,63 @@
+//! `pytrace report`: from the options to a report on standard output or in a file.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+
+use pytrace::capture::Capture;
+use pytrace::error::{Error, Result};
+use pytrace::report::{Report, json, text};
+use pytrace::symbols;
+
+use super::args::{Format, ReportArguments, spelling};
+use super::terminal::Terminal;
+
+/// Writes the report; the exit status is 0.
+pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
+    let format = arguments.format;
+    if !matches!(format, Format::Text | Format::Json) {
+        let name = spelling(format);
+        return Err(Error::usage(format!(
+            "the format {} is not available in this version; use text or json",
+            name.to_string_lossy()
+        )));
+    }
+    let mut capture = Capture::open(&arguments.file)?;
+    if let Some(note) = &capture.unread {
+        super::say(note);
+    }
+    for note in symbols::name_native_frames(&mut capture.model) {
+        super::say(&note);
+    }
+    let report = Report::new(
+        &capture,
+        arguments.metric.into(),
+        arguments.by.into(),
+        arguments.top,
+    );
+    let path = arguments.output.as_deref();
+    let not_written = |source| Error::not_written(path, source);
+    match path {
+        Some(path) => {
+            let file = BufWriter::new(File::create(path).map_err(not_written)?);
+            write(&report, format, Terminal::none(), file).map_err(not_written)?;
+        }
+        None => {
+            let out = BufWriter::new(io::stdout().lock());
+            write(&report, format, Terminal::of_stdout(), out).map_err(not_written)?;
+        }
+    }
+    Ok(0)
+}
+
+fn write(
+    report: &Report<'_>,
+    format: Format,
+    terminal: Terminal,
+    mut out: impl Write,
+) -> io::Result<()> {
+    match format {
+        Format::Json => json::write(report, &mut out)?,
+        _ => text::write(report, terminal.width, terminal.colour, &mut out)?,
+    }
+    out.flush()
+}

@@ -1,0 +1,82 @@
+//! `pytrace run`: from the options to a launch.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use pytrace::error::{Error, Result};
+use pytrace::launch::Launch;
+use pytrace::launch::output::{DEFAULT_PATTERN, Output};
+use pytrace::launch::program::Program;
+
+use super::args::{RunArguments, means_none, spelling};
+
+/// Runs the program and returns its exit status.
+pub(crate) fn run(arguments: &RunArguments) -> Result<u8> {
+    let folder = env::current_dir().map_err(|source| {
+        Error::usage(format!(
+            "the current folder cannot be found ({source}); change to another one"
+        ))
+    })?;
+    let program = Program::of_command_line(&arguments.command)?;
+    let output = output(arguments, &folder)?;
+    let outcome = Launch {
+        program,
+        output,
+        settings: settings(arguments, &folder),
+    }
+    .run()?;
+    if let Some(reason) = outcome.missing_capture
+        && env::var_os("PYTRACE").is_none_or(|value| value != "off")
+    {
+        super::say(&reason);
+    }
+    Ok(outcome.exit_status)
+}
+
+/// Where captures go. Only an output asked for by -o is checked here: the library says what is wrong with others.
+fn output(arguments: &RunArguments, folder: &Path) -> Result<Option<Output>> {
+    if let Some(typed) = &arguments.output {
+        if means_none(typed) {
+            return Ok(None);
+        }
+        let output = Output::new(typed, folder)?;
+        output.check_folder()?;
+        if arguments.force {
+            output.remove_existing()?;
+        }
+        return Ok(Some(output));
+    }
+    match env::var_os("PYTRACE_OUTPUT").filter(|value| !value.is_empty()) {
+        Some(value) if means_none(&value) => Ok(None),
+        Some(value) => Output::new(&value, folder).map(Some),
+        None => Output::new(OsStr::new(DEFAULT_PATTERN), folder).map(Some),
+    }
+}
+
+/// The options as `PYTRACE_*` variables.
+fn settings(arguments: &RunArguments, folder: &Path) -> Vec<(&'static str, OsString)> {
+    let mut settings = Vec::new();
+    let mut set = |name, value: Option<OsString>| settings.extend(value.map(|value| (name, value)));
+    set("PYTRACE_MODE", arguments.mode.map(spelling));
+    set("PYTRACE_NATIVE", arguments.native.map(spelling));
+    set(
+        "PYTRACE_DEPTH",
+        arguments.depth.map(|depth| depth.to_string().into()),
+    );
+    set("PYTRACE_CHILDREN", arguments.children.map(spelling));
+    set(
+        "PYTRACE_SUMMARY",
+        arguments.summary.as_deref().map(|to| summary(to, folder)),
+    );
+    settings
+}
+
+/// A relative path starts here, whatever folder the program changes to.
+fn summary(typed: &OsStr, folder: &Path) -> OsString {
+    if means_none(typed) || typed == "stderr" || typed.as_bytes().is_empty() {
+        return typed.to_os_string();
+    }
+    folder.join(typed).into_os_string()
+}

@@ -1,0 +1,136 @@
+//! The JSON report, schema `pytrace.report/1` (docs/REPORT.md).
+//!
+//! Invariant: fields are only ever added to a schema. Rows are put into words as they are written, one by one, since their
+//! stacks are far larger than the capture that they come from.
+
+mod counters;
+mod process;
+mod pymalloc;
+mod rows;
+
+use std::io::{self, Write};
+
+use pytrace_model::Model;
+use pytrace_model::record::{Mode, Moment};
+use serde::Serialize;
+
+use super::Report;
+use crate::analysis::{self, Grouping};
+use counters::{Domains, TotalFields};
+use process::{ProcessFields, QualityFields, SettingsFields};
+use pymalloc::PymallocFields;
+use rows::Rows;
+
+/// The value of the field `schema`.
+pub const SCHEMA: &str = "pytrace.report/1";
+
+/// Writes the report, on one line.
+pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
+    let model = &report.capture.model;
+    // A grouping comes beside the sites, not in their place: `sites` means the same in every report.
+    let other_rows = match report.grouping {
+        Grouping::Site => Vec::new(),
+        _ => analysis::rows(model, Grouping::Site, report.metric),
+    };
+    let shown = &report.rows[..report.top.unwrap_or(usize::MAX).min(report.rows.len())];
+    let (sites, groups) = match report.grouping {
+        Grouping::Site => (shown, None),
+        _ => (other_rows.as_slice(), Some(shown)),
+    };
+    let has_sites = model.settings.mode != Mode::Counts;
+    let rows = |rows| Rows { model, rows };
+    let document = Document {
+        schema: SCHEMA,
+        process: ProcessFields::of(report.capture),
+        settings: SettingsFields::of(model),
+        quality: QualityFields::of(report.capture),
+        domains: Domains { model },
+        total: TotalFields::of(model),
+        pymalloc: PymallocFields::of(model),
+        sites: has_sites.then(|| rows(sites)),
+        groups: groups.filter(|_| has_sites).map(rows),
+        timeline: timeline(model),
+        marks: marks(model),
+        shutdown: ShutdownFields {
+            allocations: model.shutdown.allocations,
+            frees: model.shutdown.frees,
+            requested_bytes: model.shutdown.requested_bytes,
+        },
+    };
+    serde_json::to_writer(&mut out, &document).map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    process: ProcessFields<'a>,
+    settings: SettingsFields,
+    quality: QualityFields<'a>,
+    domains: Domains<'a>,
+    total: TotalFields,
+    pymalloc: Option<PymallocFields<'a>>,
+    sites: Option<Rows<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Rows<'a>>,
+    timeline: Vec<TimelineFields>,
+    marks: Vec<MarkFields<'a>>,
+    shutdown: ShutdownFields,
+}
+
+#[derive(Serialize)]
+struct TimelineFields {
+    t_s: f64,
+    live_bytes: Option<u64>,
+    rss_bytes: Option<u64>,
+    arenas: u64,
+    allocations: u64,
+}
+
+#[derive(Serialize)]
+struct MarkFields<'a> {
+    t_s: f64,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShutdownFields {
+    allocations: u64,
+    frees: u64,
+    requested_bytes: u64,
+}
+
+fn timeline(model: &Model) -> Vec<TimelineFields> {
+    let points = model.timeline.iter().map(|point| TimelineFields {
+        t_s: seconds(point.at_ns),
+        live_bytes: with_live_table(model, point.live_bytes),
+        rss_bytes: (point.rss_bytes > 0).then_some(point.rss_bytes),
+        arenas: point.arenas,
+        allocations: point.allocations,
+    });
+    points.collect()
+}
+
+fn marks(model: &Model) -> Vec<MarkFields<'_>> {
+    let marks = model.marks.iter().map(|mark| MarkFields {
+        t_s: seconds(mark.at_ns),
+        name: &mark.name,
+    });
+    marks.collect()
+}
+
+/// A number that only a live table tells; mode `counts` keeps none.
+fn with_live_table<T>(model: &Model, number: T) -> Option<T> {
+    (model.settings.mode != Mode::Counts).then_some(number)
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+/// The moment that stands for the end of the program: walked in memory, else as the events tell it.
+fn moment_of_end(model: &Model) -> Option<Moment> {
+    [Moment::Exit, Moment::ExitByEvents]
+        .into_iter()
+        .find(|moment| model.pymalloc.contains_key(moment))
+}

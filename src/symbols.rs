@@ -1,0 +1,221 @@
+//! Names of native frames, found in the files that the program had mapped.
+//!
+//! The traced process names what it prints; the rest is named here, offline. Invariant: a file is believed only when its
+//! build id is the one in the capture, so a library that was replaced since then gives no names instead of wrong ones.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use addr2line::Loader;
+use object::read::ReadCache;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSection, ObjectSymbol, SymbolKind};
+use pytrace_model::ids::{FrameId, ModuleId, StringId};
+use pytrace_model::record::{Frame, NativeName, Record};
+use pytrace_model::{Model, ModelError};
+
+use crate::error::quoted;
+
+/// Names the native frames that have no name yet, and returns a line on every file whose frames stay nameless.
+pub fn name_native_frames(model: &mut Model) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (module, frames) in nameless_frames(model) {
+        let path = match model.module_path(module) {
+            "" => continue,
+            // The kernel's own mapping has no file.
+            path if path.starts_with('[') => continue,
+            path => PathBuf::from(path),
+        };
+        let build_id = model
+            .module(module)
+            .map_or(Vec::new(), |module| module.build_id.clone());
+        let file = match SymbolFile::open(&path, &build_id) {
+            Ok(file) => file,
+            Err(reason) => {
+                notes.push(format!(
+                    "{} frames in {} stay without names: {reason}",
+                    frames.len(),
+                    quoted(&path)
+                ));
+                continue;
+            }
+        };
+        for (frame, return_address) in frames {
+            // The call is before the address that it returns to, which can even lie in the next function.
+            if let Some(name) = file.name_of(return_address.saturating_sub(1))
+                && let Err(full) = add_name(model, frame, name)
+            {
+                notes.push(format!("native frames stay without names: {full}"));
+                return notes;
+            }
+        }
+    }
+    notes
+}
+
+fn add_name(model: &mut Model, frame: FrameId, name: Name) -> Result<(), ModelError> {
+    let function = add_string(model, name.function)?;
+    let file = match name.file {
+        Some(file) => add_string(model, file)?,
+        None => StringId(0),
+    };
+    model.apply(Record::NativeName(NativeName {
+        frame,
+        function,
+        file,
+        line: name.line,
+    }))
+}
+
+fn nameless_frames(model: &Model) -> BTreeMap<ModuleId, Vec<(FrameId, u64)>> {
+    let mut nameless: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (frame, number) in model.frames.iter().zip(1..) {
+        if let Frame::Native { module, address } = *frame
+            && !model.native_names.contains_key(&FrameId(number))
+        {
+            nameless
+                .entry(module)
+                .or_default()
+                .push((FrameId(number), address));
+        }
+    }
+    nameless
+}
+
+fn add_string(model: &mut Model, string: String) -> Result<StringId, ModelError> {
+    model.apply(Record::String(string))?;
+    // The table numbers its rows from 1 in a u32, which `apply` has checked.
+    Ok(StringId(u32::try_from(model.strings.len()).unwrap_or(0)))
+}
+
+/// What is known about an address.
+#[derive(Debug, PartialEq, Eq)]
+struct Name {
+    function: String,
+    file: Option<String>,
+    line: u32,
+}
+
+/// A file with symbols: the module itself, or the debug file that its build id leads to.
+struct SymbolFile {
+    /// Functions in ascending order: address, size, name.
+    functions: Vec<(u64, u64, String)>,
+    /// Lines and inlined functions, where the file has debug information.
+    lines: Option<Loader>,
+}
+
+impl SymbolFile {
+    fn open(path: &Path, build_id: &[u8]) -> Result<SymbolFile, String> {
+        let mut file = read(path)?;
+        if file.build_id != build_id {
+            return Err("the file has changed since the capture".to_string());
+        }
+        if !file.has_lines
+            && let Some(debug_path) = debug_file(build_id)
+            && let Ok(debug_file) = read(&debug_path)
+            && debug_file.build_id == build_id
+        {
+            file = Contents {
+                has_lines: debug_file.has_lines,
+                path: debug_path,
+                functions: match debug_file.functions.is_empty() {
+                    true => file.functions,
+                    false => debug_file.functions,
+                },
+                ..file
+            };
+        }
+        Ok(SymbolFile {
+            lines: file
+                .has_lines
+                .then(|| Loader::new(&file.path).ok())
+                .flatten(),
+            functions: file.functions,
+        })
+    }
+
+    fn name_of(&self, address: u64) -> Option<Name> {
+        self.line_name(address).or_else(|| {
+            let after = self
+                .functions
+                .partition_point(|function| function.0 <= address);
+            let (start, size_bytes, name) = self.functions.get(after.checked_sub(1)?)?;
+            (address - start < *size_bytes).then(|| Name {
+                function: demangled(name),
+                file: None,
+                line: 0,
+            })
+        })
+    }
+
+    fn line_name(&self, address: u64) -> Option<Name> {
+        let mut frames = self.lines.as_ref()?.find_frames(address).ok()?;
+        let frame = frames.next().ok()??;
+        let function = frame.function?;
+        let location = frame.location;
+        Some(Name {
+            function: function.demangle().ok()?.into_owned(),
+            file: location.as_ref().and_then(|at| at.file).map(str::to_string),
+            line: location.and_then(|at| at.line).unwrap_or(0),
+        })
+    }
+}
+
+struct Contents {
+    path: PathBuf,
+    build_id: Vec<u8>,
+    functions: Vec<(u64, u64, String)>,
+    has_lines: bool,
+}
+
+fn read(path: &Path) -> Result<Contents, String> {
+    let file = File::open(path)
+        .map_err(|error| format!("the file cannot be opened ({})", error.kind()))?;
+    let cache = ReadCache::new(file);
+    let elf = ElfFile64::<Endianness, _>::parse(&cache)
+        .map_err(|error| format!("the file cannot be read ({error})"))?;
+    let mut functions: Vec<_> = elf
+        .symbols()
+        .chain(elf.dynamic_symbols())
+        .filter(|symbol| {
+            symbol.is_definition() && symbol.kind() == SymbolKind::Text && symbol.size() > 0
+        })
+        .filter_map(|symbol| {
+            Some((
+                symbol.address(),
+                symbol.size(),
+                symbol.name().ok()?.to_string(),
+            ))
+        })
+        .collect();
+    // Names of one function: the shortest, without the leading underscores of aliases, says it best.
+    functions.sort_by(|one, other| {
+        let rank = |function: &(u64, u64, String)| (function.0, function.1, function.2.len());
+        rank(one)
+            .cmp(&rank(other))
+            .then_with(|| one.2.cmp(&other.2))
+    });
+    functions.dedup_by_key(|function| (function.0, function.1));
+    Ok(Contents {
+        path: path.to_path_buf(),
+        build_id: elf.build_id().ok().flatten().unwrap_or_default().to_vec(),
+        has_lines: elf
+            .section_by_name(".debug_info")
+            .is_some_and(|section| section.size() > 0),
+        functions,
+    })
+}
+
+/// Where distributions install debug information: `/usr/lib/debug/.build-id/ab/cdef….debug`.
+fn debug_file(build_id: &[u8]) -> Option<PathBuf> {
+    let (first, rest) = build_id.split_first()?;
+    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = PathBuf::from(format!("/usr/lib/debug/.build-id/{first:02x}/{rest}.debug"));
+    path.exists().then_some(path)
+}
+
+fn demangled(name: &str) -> String {
+    addr2line::demangle_auto(Cow::Borrowed(name), None).into_owned()
+}
