@@ -11,8 +11,9 @@ use crate::text::{columns, count, percent, size, whole_size};
 /// Size classes named as the most wasteful.
 const CLASSES_NAMED: usize = 3;
 
-/// Longest bar.
+/// Longest bar, and the shortest that is drawn.
 const BAR_WIDTH: usize = 40;
+const MIN_BAR_WIDTH: usize = 8;
 
 const INDENT: &str = "  ";
 
@@ -106,20 +107,21 @@ fn draw_gauge<W: fmt::Write>(
 ) -> fmt::Result {
     let held = state.arenas.saturating_mul(state.arena_bytes);
     let used = bytes_in_use(state);
-    let label = format!("{INDENT}{when}  {:>5} in use  ", percent(used, held));
-    let text = format!("{:>8} of {} held", size(used), size(held));
+    let share = percent(used, held);
+    let label = format!("{INDENT}{when}  {share:>5} in use  ");
+    let text = format!("  {:>8} of {} held", size(used), size(held));
     let width = screen
         .width()
-        .saturating_sub(columns(&label) + columns(&text) + 2)
+        .saturating_sub(columns(&label) + columns(&text))
         .min(BAR_WIDTH);
-    if width < 8 {
-        return screen.line(&[(Tone::Plain, &label), (Tone::Plain, text.trim_start())]);
+    if width < MIN_BAR_WIDTH {
+        let text = format!("{INDENT}{when}  {} of {}, {share}", size(used), size(held));
+        return screen.line(&[(Tone::Plain, &text)]);
     }
     let filled = padded(&bar(used, held, width), width).replace(' ', "░");
     screen.line(&[
         (Tone::Plain, &label),
         (Tone::Bar, &filled),
-        (Tone::Plain, "  "),
         (Tone::Plain, &text),
     ])
 }

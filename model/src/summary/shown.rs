@@ -28,6 +28,8 @@ pub(super) type Key = [u32; PYTHON_FRAMES + 1];
 struct Shown<'model> {
     id: FrameId,
     frame: &'model Frame,
+    /// It belongs to the program itself, not to an installed package.
+    is_own_code: bool,
     /// It stands for a run of frames of the import machinery.
     imports: bool,
     /// Frames between it and the one shown before it are left out.
@@ -44,6 +46,7 @@ impl<'model> ShownStack<'model> {
             let mut shown = Shown {
                 id,
                 frame,
+                is_own_code: false,
                 imports: false,
                 after_gap: false,
             };
@@ -66,13 +69,13 @@ impl<'model> ShownStack<'model> {
                 continue;
             }
             shown.imports = is_import;
-            let is_own_code = !label::is_installed(file);
+            shown.is_own_code = !label::is_installed(file);
             if python.len() < PYTHON_FRAMES {
                 python.push(shown);
-                has_own_code |= is_own_code;
+                has_own_code |= shown.is_own_code;
             } else if has_own_code {
                 break;
-            } else if is_own_code {
+            } else if shown.is_own_code {
                 shown.after_gap = true;
                 python[PYTHON_FRAMES - 1] = shown;
                 break;
@@ -117,8 +120,8 @@ impl<'model> ShownStack<'model> {
         }
     }
 
-    /// The innermost Python frame, and its callers as far as they fit `width` with it: all of them, else the outermost
-    /// (the program's own code), else the first. Empty without Python frames.
+    /// The innermost Python frame, and of its callers what fits `width` with it: all of them, else the nearest of the
+    /// program's own code, else the next one. Empty without Python frames.
     pub(super) fn python_text(&self, width: usize) -> (String, String) {
         let Some((first, callers)) = self.python.split_first() else {
             return (String::new(), String::new());
@@ -126,13 +129,20 @@ impl<'model> ShownStack<'model> {
         let innermost = self.innermost_text(first, width);
         let room = width - columns(&innermost);
         let mut choices = vec![self.chain(callers)];
-        if let [.., last] = callers {
+        let own = if first.is_own_code {
+            None
+        } else {
+            callers.iter().position(|shown| shown.is_own_code)
+        };
+        if let Some(own) = own {
+            choices.push(self.chain(&callers[..=own]));
+            let after_gap = own > 0 || callers[own].after_gap;
             choices.push(self.chain(&[Shown {
-                after_gap: callers.len() > 1,
-                ..*last
+                after_gap,
+                ..callers[own]
             }]));
         }
-        choices.extend(callers.first().map(|caller| self.chain(&[*caller])));
+        choices.extend(callers.first().map(|next| self.chain(&[*next])));
         let chain = choices.into_iter().find(|chain| columns(chain) <= room);
         (innermost, chain.unwrap_or_default())
     }

@@ -65,14 +65,12 @@ pub(super) fn draw<W: fmt::Write>(
         return Ok(());
     }
     let share = percent(bytes(others), all_bytes);
-    screen.flow(
-        Tone::Dim,
-        "",
-        &[format!(
-            "{share:>5} in {} other call sites",
-            count(others.len() as u64)
-        )],
-    )
+    let sites = if others.len() == 1 { "site" } else { "sites" };
+    let text = format!(
+        "{share:>5} in {} other call {sites}",
+        count(others.len() as u64)
+    );
+    screen.flow(Tone::Dim, "", &[text])
 }
 
 /// The sites that are shown alike, by requested bytes.
