@@ -52,7 +52,11 @@ fn check_sites(interpreter: &Interpreter, allocator: &str, rows: &[Row], report:
     for row in rows {
         let sites = report.sites_of_caller(&row.function);
         let [site] = sites[..] else {
-            panic!("{}: one site was expected, not {}", row.function, sites.len());
+            panic!(
+                "{}: one site was expected, not {}",
+                row.function,
+                sites.len()
+            );
         };
         assert_eq!(site.domain, row.domain, "{}: domain", row.function);
         if interpreter.has_stacks() {
@@ -64,13 +68,21 @@ fn check_sites(interpreter: &Interpreter, allocator: &str, rows: &[Row], report:
             ("requested_bytes", site.requested_bytes, row.requested_bytes),
             ("live_blocks", site.live_blocks, row.live_blocks),
             ("live_bytes", site.live_bytes, row.live_bytes),
-            ("temporary_allocations", site.temporary_allocations, row.temporary_allocations),
+            (
+                "temporary_allocations",
+                site.temporary_allocations,
+                row.temporary_allocations,
+            ),
         ];
         for (field, reported, booked) in numbers {
             assert_eq!(reported, booked, "{}: {field}", row.function);
         }
         if serves_as_the_probe_expects(interpreter, allocator) {
-            assert_eq!(site.served_bytes, row.served_bytes, "{}: served_bytes", row.function);
+            assert_eq!(
+                site.served_bytes, row.served_bytes,
+                "{}: served_bytes",
+                row.function
+            );
         }
     }
 }
@@ -78,7 +90,8 @@ fn check_sites(interpreter: &Interpreter, allocator: &str, rows: &[Row], report:
 /// What a domain counted in `more` beyond `less`.
 fn difference(more: &Counters, less: &Counters) -> [u64; 7] {
     let live = |counters: &Counters| counters.live_bytes.expect("known in mode sites");
-    let temporary = |counters: &Counters| counters.temporary_allocations.expect("known in mode sites");
+    let temporary =
+        |counters: &Counters| counters.temporary_allocations.expect("known in mode sites");
     [
         more.allocations - less.allocations,
         more.reallocations - less.reallocations,
@@ -121,7 +134,10 @@ fn check(interpreter: &Interpreter, allocator: &str) {
     let (_, longer) = probe(interpreter, allocator, more_rounds);
     longer.assert_exact();
     for (domain, expected) in booked(&rows) {
-        let counted = difference(&longer.domains[domain].counters, &report.domains[domain].counters);
+        let counted = difference(
+            &longer.domains[domain].counters,
+            &report.domains[domain].counters,
+        );
         assert_eq!(
             counted, expected,
             "{domain}: allocations, reallocations, requested bytes, frees, live blocks, live bytes, temporary"
@@ -131,7 +147,11 @@ fn check(interpreter: &Interpreter, allocator: &str) {
 
 #[test]
 fn every_call_site_equals_the_books_on_every_interpreter() {
-    for_each(known(), |one| one.name.clone(), |interpreter| check(interpreter, ""));
+    for_each(
+        known(),
+        |one| one.name.clone(),
+        |interpreter| check(interpreter, ""),
+    );
 }
 
 #[test]
@@ -147,7 +167,10 @@ fn every_call_site_equals_the_books_under_every_allocator() {
 #[test]
 fn threads_that_free_each_others_blocks_are_counted_exactly() {
     let library = compiled("hand_off.c", Product::Library);
-    let outcome = Traced::script(usual(), "hand_off.py").argument(library).run().success();
+    let outcome = Traced::script(usual(), "hand_off.py")
+        .argument(library)
+        .run()
+        .success();
     let report = outcome.report();
     report.assert_exact();
     assert_eq!(report.quality.unmatched_frees, 0);
@@ -155,10 +178,24 @@ fn threads_that_free_each_others_blocks_are_counted_exactly() {
     let (threads, rounds) = (6, 50_000);
     for (function, size) in [("hand_off_malloc", 1511), ("hand_off_realloc", 2477)] {
         let sites = report.sites_of_caller(function);
-        let sum = |field: fn(&crate::support::report::Site) -> u64| sites.iter().map(|site| field(site)).sum::<u64>();
-        let born = if function == "hand_off_malloc" { threads * rounds } else { 0 };
-        assert_eq!(sum(|site| site.allocations), born, "{function}: allocations");
-        assert_eq!(sum(|site| site.requested_bytes), threads * rounds * size, "{function}: requested_bytes");
+        let sum = |field: fn(&crate::support::report::Site) -> u64| {
+            sites.iter().map(|site| field(site)).sum::<u64>()
+        };
+        let born = if function == "hand_off_malloc" {
+            threads * rounds
+        } else {
+            0
+        };
+        assert_eq!(
+            sum(|site| site.allocations),
+            born,
+            "{function}: allocations"
+        );
+        assert_eq!(
+            sum(|site| site.requested_bytes),
+            threads * rounds * size,
+            "{function}: requested_bytes"
+        );
         assert_eq!(sum(|site| site.live_blocks), 0, "{function}: live_blocks");
         assert_eq!(sum(|site| site.live_bytes), 0, "{function}: live_bytes");
     }

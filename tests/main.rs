@@ -1,1 +1,29 @@
-//! Integration tests.
+//! Integration tests: programs run under the preload library, and what `pytrace report` says of them.
+//!
+//! They need a release build (`cargo build --release --workspace`), the interpreters of `scripts/pythons`, a C compiler
+//! and gdb; `scripts/test` provides all of that. A test that a machine cannot run says so in a line `skipped: …`.
+
+mod support;
+
+// Counting: known calls of known sizes, compared with books kept by the program or by CPython itself.
+mod accounting; // C code that calls every allocator, site by site; threads that free each other's blocks
+mod pymalloc; // arenas, pools and size classes against sys._debugmallocstats()
+mod tracemalloc; // live bytes per line against tracemalloc
+
+// Stacks.
+mod stacks; // every kind of Python code, to the line, on every interpreter
+
+// Starting and ending.
+mod children; // fork, spawn, exec: who is traced, and where it is written
+mod embedding; // a C program that opens libpython
+mod endings; // exits, exceptions, signals, crashes
+mod matrix; // every interpreter × every allocator; interpreters that are not known
+
+// Transparency: the program must not notice.
+mod entry_points; // every allocator function with absurd arguments, with and without the library
+mod real_programs; // pandas, lxml, pip, http.server, unittest
+
+// The interface.
+mod control; // pause, resume, mark, flush; the modes
+mod settings; // PYTRACE_*: what they do, and what bad values get
+mod summary; // what is printed at the end

@@ -34,13 +34,23 @@ fn compile(source: &str, product: Product) -> PathBuf {
     };
     let mut command = Command::new("cc");
     command
-        .args(["-O1", "-g", "-fno-optimize-sibling-calls", "-fno-builtin", "-Wall", "-Werror", "-pthread"])
+        .args([
+            "-O1",
+            "-g",
+            "-fno-optimize-sibling-calls",
+            "-fno-builtin",
+            "-Wall",
+            "-Werror",
+            "-pthread",
+        ])
         .args(options)
         .arg(program(source))
         .arg("-o")
         .arg(&output)
         .arg("-ldl");
-    let result = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let result = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         result.status.success(),
         "{command:?}:\n{}",

@@ -14,7 +14,10 @@ fn additive(counters: &Counters) -> [(&'static str, u64); 9] {
         ("live_blocks", counters.live_blocks),
         ("live_bytes", known(counters.live_bytes)),
         ("peak_bytes", known(counters.peak_bytes)),
-        ("temporary_allocations", known(counters.temporary_allocations)),
+        (
+            "temporary_allocations",
+            known(counters.temporary_allocations),
+        ),
     ]
 }
 
@@ -41,7 +44,8 @@ impl Report {
                 Some(counters.live_blocks),
                 "{name}: allocations − frees = live_blocks, {counters:?}"
             );
-            let sum = |field: fn(&Bucket) -> u64| domain.sizes.buckets.iter().map(field).sum::<u64>();
+            let sum =
+                |field: fn(&Bucket) -> u64| domain.sizes.buckets.iter().map(field).sum::<u64>();
             assert_eq!(
                 sum(|bucket| bucket.allocations),
                 counters.allocations + counters.reallocations,
@@ -69,7 +73,8 @@ impl Report {
                 );
                 let bytes = bucket.requested_bytes;
                 assert!(
-                    bucket.from * bucket.allocations <= bytes && bytes <= bucket.to * bucket.allocations,
+                    bucket.from * bucket.allocations <= bytes
+                        && bytes <= bucket.to * bucket.allocations,
                     "{name}: {bucket:?}"
                 );
                 smallest = bucket.to + 1;
@@ -98,9 +103,9 @@ impl Report {
                 .filter(|site| site.domain == *name)
                 .map(|site| site.temporary_allocations)
                 .sum();
-            let expected = additive(&domain.counters)
-                .into_iter()
-                .filter(|(field, _)| !["reallocations", "frees", "temporary_allocations"].contains(field));
+            let expected = additive(&domain.counters).into_iter().filter(|(field, _)| {
+                !["reallocations", "frees", "temporary_allocations"].contains(field)
+            });
             for ((field, expected), sum) in expected.zip(sums) {
                 assert_eq!(sum, expected, "{name}: the sum of {field} over its sites");
             }
@@ -115,7 +120,10 @@ impl Report {
     #[track_caller]
     fn assert_total_is_the_sum(&self) {
         let shown = &self.settings.domains;
-        if !["raw", "mem", "object", "malloc"].iter().all(|name| shown.iter().any(|one| one == name)) {
+        if !["raw", "mem", "object", "malloc"]
+            .iter()
+            .all(|name| shown.iter().any(|one| one == name))
+        {
             return; // a filtered report shows less than the total counts
         }
         for (index, (field, total)) in additive(&self.total.counters).into_iter().enumerate() {
@@ -132,31 +140,71 @@ impl Report {
     fn assert_plausible(&self) {
         for (name, domain) in &self.domains {
             let maximum = domain.max_live_bytes.expect("modes with sites know it");
-            assert!(Some(maximum) >= domain.counters.live_bytes, "{name}: max_live_bytes");
-            assert!(Some(maximum) >= domain.counters.peak_bytes, "{name}: max_live_bytes");
+            assert!(
+                Some(maximum) >= domain.counters.live_bytes,
+                "{name}: max_live_bytes"
+            );
+            assert!(
+                Some(maximum) >= domain.counters.peak_bytes,
+                "{name}: max_live_bytes"
+            );
             let sizes = &domain.sizes;
             let ascending = [sizes.p50, sizes.p90, sizes.p99, sizes.p999, sizes.max];
-            assert!(ascending.is_sorted(), "{name}: percentiles ascend, {ascending:?}");
+            assert!(
+                ascending.is_sorted(),
+                "{name}: percentiles ascend, {ascending:?}"
+            );
             let largest = sizes.buckets.last().map_or(0, |bucket| bucket.to);
             assert!(sizes.max <= largest, "{name}: max lies in the last bucket");
             let resized = domain.counters.allocations + domain.counters.reallocations;
             if resized > 0 {
                 let mean = domain.counters.requested_bytes as f64 / resized as f64;
-                assert!((sizes.mean - mean).abs() < 0.01, "{name}: mean {} for {mean}", sizes.mean);
+                assert!(
+                    (sizes.mean - mean).abs() < 0.01,
+                    "{name}: mean {} for {mean}",
+                    sizes.mean
+                );
             }
         }
         let duration_s = self.process.duration_s;
         assert!(duration_s > 0.0, "duration_s is {duration_s}");
         let peak_at_s = self.total.peak_at_s.expect("modes with sites know it");
-        assert!((0.0..=duration_s).contains(&peak_at_s), "peak at {peak_at_s} of {duration_s} s");
+        assert!(
+            (0.0..=duration_s).contains(&peak_at_s),
+            "peak at {peak_at_s} of {duration_s} s"
+        );
         let times: Vec<_> = self.timeline.iter().map(|point| point.t_s).collect();
         assert!(times.is_sorted(), "the timeline ascends: {times:?}");
         for point in &self.timeline {
-            assert!(point.allocations <= self.total.counters.allocations, "{point:?}");
+            assert!(
+                point.allocations <= self.total.counters.allocations,
+                "{point:?}"
+            );
             assert!(point.rss_bytes != Some(0), "{point:?}");
+            let peak = self.total.counters.peak_bytes;
+            assert!(
+                point.live_bytes <= peak,
+                "{point:?} is above the peak, {peak:?}"
+            );
+            let most = self
+                .pymalloc
+                .as_ref()
+                .map_or(0, |pymalloc| pymalloc.arenas_peak);
+            assert!(
+                point.arenas.unwrap_or(0) <= most,
+                "{point:?} for {most} arenas"
+            );
         }
-        assert!(self.quality.events >= self.total.counters.allocations, "{:?}", self.quality);
-        assert!(self.quality.own_cpu_s >= 0.0 && self.quality.own_memory_bytes > 0, "{:?}", self.quality);
+        assert!(
+            self.quality.events >= self.total.counters.allocations,
+            "{:?}",
+            self.quality
+        );
+        assert!(
+            self.quality.own_cpu_s >= 0.0 && self.quality.own_memory_bytes > 0,
+            "{:?}",
+            self.quality
+        );
         if let Some(pymalloc) = &self.pymalloc {
             let pools = pymalloc.pools_free + pymalloc.pools_partial + pymalloc.pools_full;
             assert_eq!(pools, pymalloc.pools_total, "{pymalloc:?}");
@@ -168,11 +216,21 @@ impl Report {
             );
             let classes = &pymalloc.size_classes;
             let used_pools: u64 = classes.iter().map(|class| class.pools).sum();
-            assert_eq!(used_pools, pymalloc.pools_partial + pymalloc.pools_full, "{pymalloc:?}");
-            let in_use: u64 = classes.iter().map(|class| class.blocks_in_use * class.size).sum();
+            assert_eq!(
+                used_pools,
+                pymalloc.pools_partial + pymalloc.pools_full,
+                "{pymalloc:?}"
+            );
+            let in_use: u64 = classes
+                .iter()
+                .map(|class| class.blocks_in_use * class.size)
+                .sum();
             assert_eq!(in_use, pymalloc.bytes_in_use, "{pymalloc:?}");
             let held = pymalloc.arenas * pymalloc.arena_bytes;
-            assert!(pymalloc.bytes_in_use + pymalloc.bytes_free <= held, "{pymalloc:?}");
+            assert!(
+                pymalloc.bytes_in_use + pymalloc.bytes_free <= held,
+                "{pymalloc:?}"
+            );
         }
     }
 }

@@ -24,17 +24,18 @@ impl Interpreter {
         !self.free_threaded
     }
 
-    /// Whether code objects carry qualified names.
-    pub(crate) fn has_qualified_names(&self) -> bool {
-        self.version >= (3, 11)
-    }
-
     /// The values of PYTHONMALLOC that it starts with.
     pub(crate) fn allocators(&self) -> Vec<&'static str> {
         if self.free_threaded {
             return vec!["debug", "mimalloc", "mimalloc_debug"];
         }
-        let mut all = vec!["malloc", "debug", "malloc_debug", "pymalloc", "pymalloc_debug"];
+        let mut all = vec![
+            "malloc",
+            "debug",
+            "malloc_debug",
+            "pymalloc",
+            "pymalloc_debug",
+        ];
         if self.version >= (3, 13) {
             all.extend(["mimalloc", "mimalloc_debug"]);
         }
@@ -50,7 +51,9 @@ pub(crate) fn known() -> &'static [Interpreter] {
 
 /// Those whose frames can be read.
 pub(crate) fn with_stacks() -> impl Iterator<Item = &'static Interpreter> {
-    known().iter().filter(|interpreter| interpreter.has_stacks())
+    known()
+        .iter()
+        .filter(|interpreter| interpreter.has_stacks())
 }
 
 /// CPythons before 3.8: counted, without Python stacks.
@@ -112,7 +115,10 @@ fn describe(name: &str, path: PathBuf) -> Interpreter {
     let answer = String::from_utf8_lossy(&output.stdout).replace(['(', ')', ',', '\''], "");
     let numbers: Vec<u32> = answer
         .split_whitespace()
-        .map(|word| word.parse().unwrap_or_else(|_| panic!("{name}: {answer:?}")))
+        .map(|word| {
+            word.parse()
+                .unwrap_or_else(|_| panic!("{name}: {answer:?}"))
+        })
         .collect();
     let [major, minor, free_threaded] = numbers[..] else {
         panic!("{name}: {answer:?}");

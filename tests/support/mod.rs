@@ -4,6 +4,7 @@ pub(crate) mod compile;
 mod exact;
 pub(crate) mod installation;
 pub(crate) mod interpreters;
+pub(crate) mod marker;
 pub(crate) mod report;
 pub(crate) mod traced;
 pub(crate) mod watchdog;

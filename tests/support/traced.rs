@@ -1,13 +1,12 @@
 //! A program under the preload library, in a folder of its own.
 
+use super::Interpreter;
 use super::installation::{library, program};
 use super::report::Report;
 use super::watchdog::{LIMIT, Watched};
-use super::Interpreter;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// What will be run. The environment starts almost empty, so that nothing of the caller's (least of all PYTRACE_*) leaks in.
@@ -15,7 +14,6 @@ pub(crate) struct Traced {
     command: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     folder: TempDir,
-    limit: Duration,
 }
 
 impl Traced {
@@ -31,7 +29,6 @@ impl Traced {
             command: vec![executable.as_ref().to_owned()],
             variables: Vec::new(),
             folder,
-            limit: LIMIT,
         }
         .set("PATH", path)
         .set("LANG", "C.UTF-8")
@@ -65,7 +62,8 @@ impl Traced {
     /// Sets an environment variable.
     pub(crate) fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Traced {
         self.variables.retain(|(known, _)| known != name);
-        self.variables.push((name.into(), value.as_ref().to_owned()));
+        self.variables
+            .push((name.into(), value.as_ref().to_owned()));
         self
     }
 
@@ -78,12 +76,6 @@ impl Traced {
     /// The same run without the library.
     pub(crate) fn untraced(self) -> Traced {
         self.unset("LD_PRELOAD").unset("PYTRACE_OUTPUT")
-    }
-
-    /// Another limit than the watchdog's usual one.
-    pub(crate) fn limit(mut self, limit: Duration) -> Traced {
-        self.limit = limit;
-        self
     }
 
     /// The program's working folder; empty at the start.
@@ -105,7 +97,7 @@ impl Traced {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.work());
         Running {
-            watched: Watched::start(&mut command, self.limit),
+            watched: Watched::start(&mut command, LIMIT),
             folder: self.folder,
         }
     }
@@ -126,6 +118,11 @@ impl Running {
     /// The program's working folder.
     pub(crate) fn work(&self) -> PathBuf {
         self.folder.path().join("work")
+    }
+
+    /// The captures that are there already.
+    pub(crate) fn captures(&self) -> Vec<PathBuf> {
+        files(&self.folder.path().join("captures"))
     }
 
     /// Waits for its end.
@@ -167,11 +164,6 @@ impl Outcome {
         self.folder.path().join("work")
     }
 
-    /// The folder that holds everything of this run.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// The captures that were written, sorted by name.
     pub(crate) fn captures(&self) -> Vec<PathBuf> {
         files(&self.folder.path().join("captures"))
@@ -182,7 +174,10 @@ impl Outcome {
     pub(crate) fn capture(&self) -> PathBuf {
         let captures = self.captures();
         let [capture] = &captures[..] else {
-            panic!("one capture was expected: {captures:?}\n--- stderr\n{}", self.stderr);
+            panic!(
+                "one capture was expected: {captures:?}\n--- stderr\n{}",
+                self.stderr
+            );
         };
         capture.clone()
     }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,15 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(180);
 /// A child whose output is being read.
 pub(crate) struct Watched {
     child: Child,
-    stdout: Option<JoinHandle<Vec<u8>>>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    stdout: Output,
+    stderr: Output,
     limit: Duration,
+}
+
+/// What was read so far, and the thread that reads.
+struct Output {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Watched {
@@ -25,8 +32,8 @@ impl Watched {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        let stdout = child.stdout.take().map(read_all);
-        let stderr = child.stderr.take().map(read_all);
+        let stdout = Output::read(child.stdout.take().expect("it is piped"));
+        let stderr = Output::read(child.stderr.take().expect("it is piped"));
         Watched {
             child,
             stdout,
@@ -49,6 +56,26 @@ impl Watched {
         assert!(status.success(), "kill -s {name} failed");
     }
 
+    /// What it has printed on standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Waits until its standard output holds this text.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        let deadline = Instant::now() + self.limit;
+        while !self.printed().contains(text) {
+            let ended = self.child.try_wait().expect("the child is ours");
+            let errors = self.stderr.text();
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "no {text:?} was printed ({ended:?}):\n{errors}"
+            );
+            sleep(Duration::from_millis(3));
+        }
+    }
+
     /// Waits for the end: exit status, standard output, standard error.
     pub(crate) fn wait(mut self) -> (ExitStatus, String, String) {
         let deadline = Instant::now() + self.limit;
@@ -64,26 +91,49 @@ impl Watched {
             }
             sleep(Duration::from_millis(3));
         };
-        (status, text(self.stdout.take()), text(self.stderr.take()))
+        (status, self.stdout.all(), self.stderr.all())
     }
 }
 
-fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    spawn(move || {
-        let mut bytes = Vec::new();
-        pipe.read_to_end(&mut bytes).expect("a pipe can be read");
-        bytes
-    })
-}
+impl Output {
+    fn read(mut pipe: impl Read + Send + 'static) -> Output {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&bytes);
+        let reader = spawn(move || {
+            let mut chunk = [0; 1 << 16];
+            loop {
+                let length = pipe.read(&mut chunk).expect("a pipe can be read");
+                if length == 0 {
+                    break;
+                }
+                shared
+                    .lock()
+                    .expect("no reader panics")
+                    .extend_from_slice(&chunk[..length]);
+            }
+        });
+        Output { bytes, reader }
+    }
 
-fn text(reader: Option<JoinHandle<Vec<u8>>>) -> String {
-    let bytes = reader.map(|reader| reader.join().expect("the reader does not panic"));
-    String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("no reader panics")).into_owned()
+    }
+
+    fn all(self) -> String {
+        self.reader.join().expect("the reader does not panic");
+        String::from_utf8_lossy(&self.bytes.lock().expect("no reader panics")).into_owned()
+    }
 }
 
 fn describe_threads(pid: u32) -> String {
     let output = Command::new("gdb")
-        .args(["-batch", "-p", &pid.to_string(), "-ex", "thread apply all bt 40"])
+        .args([
+            "-batch",
+            "-p",
+            &pid.to_string(),
+            "-ex",
+            "thread apply all bt 40",
+        ])
         .env_remove("LD_PRELOAD")
         .output();
     match output {

@@ -1,0 +1,119 @@
+"""Builds things that stay, change and go, and ends without tear-down: what is live on each line of this file?
+
+With the argument `tracemalloc` CPython's own tracer answers, on standard output; otherwise the preload library does. Both
+runs make the same allocations in the same order from the moment that `build` is called.
+"""
+
+import collections
+import gc
+import json
+import os
+import sys
+import tracemalloc
+
+
+class Node:
+    def __init__(self, number, following):
+        self.number = number
+        self.label = "node %d" % number
+        self.following = following
+
+
+class Slotted:
+    __slots__ = ("first", "second")
+
+    def __init__(self, first):
+        self.first = first
+        self.second = [first] * 3
+
+
+def squares(count):
+    for number in range(count):
+        yield number * number * 1.5
+
+
+def build(kept):
+    kept.append(bytes(100_003))
+    kept.append([bytes(size) for size in range(0, 1200, 7)])
+    kept.append(list(range(1000, 21_000)))
+    kept.append({number: str(number) for number in range(3000)})
+    kept.append({"key %d" % number: (number, number + 0.5) for number in range(2000)})
+    kept.append(set("%x" % number for number in range(500, 1500)))
+    kept.append(tuple(squares(777)))
+
+    nodes = None
+    for number in range(400):
+        nodes = Node(number, nodes)
+    kept.append(nodes)
+    kept.append([Slotted(number) for number in range(300)])
+
+    growing = []
+    for number in range(5000):
+        growing.append(number + 100_000)
+    kept.append(growing)
+
+    shrinking = list(range(300_000, 310_000))
+    while len(shrinking) > 500:
+        shrinking.pop()
+    kept.append(shrinking)
+
+    buffer = bytearray()
+    for number in range(200):
+        buffer += b"0123456789abcdef" * 9
+    kept.append(buffer)
+
+    text = ""
+    for number in range(300):
+        text += "%d," % number
+    kept.append(text)
+    kept.append(text.split(","))
+    kept.append("".join(reversed(text)) + "\u4e16")
+    kept.append(text.encode("utf-16"))
+
+    queue = collections.deque()
+    for number in range(1000):
+        queue.append(str(number))
+        if number % 3 == 0:
+            queue.popleft()
+    kept.append(queue)
+
+    cache = collections.OrderedDict()
+    for number in range(700):
+        cache[number] = [number]
+        if len(cache) > 100:
+            cache.popitem(last=False)
+    kept.append(cache)
+
+    big = [2**exponent for exponent in range(0, 3000, 11)]
+    kept.append(sum(big))
+    kept.append(big)
+    kept.append([lambda: number for number in range(50)])
+    kept.append([complex(number, 1) for number in range(60)])
+    kept.append(memoryview(bytes(4099)))
+    kept.append([[] for _ in range(90)])
+    kept.append([{} for _ in range(90)])
+    kept.append(sorted(range(5000), key=lambda number: number * 7919 % 5003))
+    temporary = [bytes(997) for _ in range(1000)]
+    del temporary
+
+
+def main():
+    by_tracemalloc = sys.argv[1:] == ["tracemalloc"]
+    kept = []
+    gc.collect()
+    if by_tracemalloc:
+        tracemalloc.start()
+    build(kept)
+    gc.collect()
+    if by_tracemalloc:
+        snapshot = tracemalloc.take_snapshot()
+        lines = {}
+        for statistic in snapshot.statistics("lineno"):
+            if statistic.traceback[0].filename == __file__:
+                lines[statistic.traceback[0].lineno] = [statistic.count, statistic.size]
+        json.dump(lines, sys.stdout)
+        sys.stdout.flush()
+    os._exit(0)
+
+
+main()

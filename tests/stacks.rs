@@ -1,0 +1,194 @@
+//! Python stacks, checked to the line against CPython's own frame objects (`stacks.py` says what it covers).
+
+use crate::support::installation::program;
+use crate::support::interpreters::{usual, with_stacks};
+use crate::support::report::{Frame, Report, Site};
+use crate::support::{Interpreter, Traced, for_each};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A block that the program allocated, and the stack that it wrote down: name, file, line, innermost first.
+#[derive(Deserialize)]
+struct Expected {
+    bytes: u64,
+    frames: Vec<(String, String, u32)>,
+}
+
+fn written_down(frame: &Frame) -> (String, String, u32) {
+    let text =
+        |field: &Option<String>| field.clone().expect("a Python frame has a name and a file");
+    (
+        text(&frame.function),
+        text(&frame.file),
+        frame.line.unwrap_or(0),
+    )
+}
+
+/// Every expected stack has one site with exactly its blocks.
+fn check(expected: Vec<Expected>, report: &Report) {
+    let mut shapes: BTreeMap<(u64, Vec<_>), u64> = BTreeMap::new();
+    for one in expected {
+        *shapes.entry((one.bytes, one.frames)).or_default() += 1;
+    }
+    let mut wrong = Vec::new();
+    for ((bytes, frames), blocks) in &shapes {
+        let of_size = |site: &&Site| {
+            site.domain == "object"
+                && site.allocations == *blocks
+                && site.requested_bytes == bytes * blocks
+        };
+        let candidates: Vec<_> = report.sites().iter().filter(of_size).collect();
+        let same_stack = candidates
+            .iter()
+            .filter(|site| site.python().map(written_down).eq(frames.iter().cloned()));
+        if same_stack.count() != 1 {
+            let closest = candidates
+                .iter()
+                .find(|site| site.python().next().map(written_down).as_ref() == frames.first());
+            let recorded: Vec<_> = closest
+                .or(candidates.first())
+                .iter()
+                .flat_map(|site| site.python().map(written_down))
+                .collect();
+            wrong.push(format!(
+                "{bytes} bytes × {blocks}\n  expected {frames:?}\n  recorded {recorded:?}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} stacks:\n{}",
+        wrong.len(),
+        shapes.len(),
+        wrong[..wrong.len().min(5)].join("\n")
+    );
+}
+
+fn trace(interpreter: &Interpreter, prepare: impl Fn(Traced) -> Traced) -> (Vec<Expected>, Report) {
+    let outcome = prepare(Traced::script(interpreter, "stacks.py"))
+        .run()
+        .success();
+    let expected: Vec<Expected> =
+        serde_json::from_str(&outcome.stdout).expect("stacks.py prints JSON");
+    assert!(expected.len() > 80, "{} allocations", expected.len());
+    assert!(
+        expected.iter().any(|one| one.frames.len() > 60),
+        "a deep stack is among them"
+    );
+    let report = outcome.report();
+    report.assert_exact();
+    (expected, report)
+}
+
+#[test]
+fn stacks_are_right_to_the_line_on_every_interpreter() {
+    for_each(
+        with_stacks(),
+        |one| one.name.clone(),
+        |interpreter| {
+            let (expected, report) = trace(interpreter, |run| run);
+            assert_eq!(report.quality.truncated_stacks, 0, "truncated_stacks");
+            check(expected, &report);
+        },
+    );
+}
+
+#[test]
+fn stacks_are_right_under_the_debug_allocator() {
+    for_each(
+        with_stacks(),
+        |one| one.name.clone(),
+        |interpreter| {
+            let (expected, report) = trace(interpreter, |run| run.set("PYTHONMALLOC", "debug"));
+            check(expected, &report);
+        },
+    );
+}
+
+#[test]
+fn native_modes_leave_python_frames_as_they_are() {
+    for native in ["caller", "full", "off"] {
+        let (expected, report) = trace(usual(), |run| run.set("PYTRACE_NATIVE", native));
+        assert_eq!(report.settings.native, native);
+        check(expected, &report);
+        let native_frames =
+            |stack: &[Frame]| stack.iter().filter(|frame| frame.kind == "native").count();
+        let most = report
+            .sites()
+            .iter()
+            .map(|site| native_frames(&site.stack))
+            .max();
+        match native {
+            "off" => assert_eq!(most, Some(0)),
+            "caller" => assert_eq!(most, Some(1)),
+            _ => assert!(
+                most > Some(1),
+                "full native stacks have several native frames: {most:?}"
+            ),
+        }
+    }
+}
+
+/// With few frames kept, stacks that differ further out share a site: their bytes are looked for there.
+#[test]
+fn depth_keeps_the_innermost_frames() {
+    for depth in [1, 3] {
+        let (expected, report) = trace(usual(), |run| run.set("PYTRACE_DEPTH", depth.to_string()));
+        assert_eq!(report.settings.depth, depth);
+        let deepest = report
+            .sites()
+            .iter()
+            .map(|site| site.python().count())
+            .max();
+        assert_eq!(deepest, Some(depth as usize));
+        let mut kept: BTreeMap<Vec<_>, u64> = BTreeMap::new();
+        for mut one in expected {
+            one.frames.truncate(depth as usize);
+            *kept.entry(one.frames).or_default() += one.bytes;
+        }
+        for (frames, bytes) in kept {
+            let same_stack = |site: &&Site| {
+                site.domain == "object"
+                    && site.python().map(written_down).eq(frames.iter().cloned())
+            };
+            let recorded: u64 = report
+                .sites()
+                .iter()
+                .filter(same_stack)
+                .map(|site| site.requested_bytes)
+                .sum();
+            assert!(
+                recorded >= bytes,
+                "{recorded} bytes of {bytes} at {frames:?}"
+            );
+        }
+    }
+}
+
+/// Ten thousand frames: unlimited depth means unlimited.
+#[test]
+fn a_very_deep_stack_is_whole() {
+    for_each(
+        with_stacks(),
+        |one| one.name.clone(),
+        |interpreter| {
+            let outcome = Traced::script(interpreter, "deep.py").run().success();
+            let report = outcome.report();
+            report.assert_exact();
+            let file = program("deep.py");
+            let sites = report.sites_on_line("object", &file, 12);
+            let [marker] = sites[..] else {
+                panic!("one site for bytes(200_000): {}", sites.len());
+            };
+            assert_eq!(marker.live_bytes, 200_033);
+            let own = |frame: &&Frame| frame.file.as_deref() == file.to_str();
+            let lines: Vec<_> = marker
+                .python()
+                .filter(own)
+                .map(|frame| frame.line)
+                .collect();
+            assert_eq!(lines.len(), 10_000, "frames of the recursion");
+            assert!(lines[0] == Some(12) && lines[1..].iter().all(|line| *line == Some(11)));
+        },
+    );
+}
