@@ -186,7 +186,7 @@ def deletions():
     dying = Dying(1259)
     del dying
     dying = Dying(1277)
-    dying = None
+    dying = str(dying)
 
     def holder():
         local = Dying(1279)
@@ -256,9 +256,15 @@ def generator_that_is_thrown_into():
 
 def code_from_text():
     exec(compile("kept.append(bytes(here(1373)))", "<text>", "exec"))
-    exec(compile("\n" * 700 + "def far():\n" + "\n" * 300 + "  kept.append(bytes(here(1381)))\nfar()\n", "far.py", "exec"))
+    exec(
+        compile(
+            "\n" * 700 + "def far():\n" + "\n" * 300 + "  kept.append(bytes(here(1381)))\nfar()\n", "far.py", "exec"
+        )
+    )
     eval(compile("kept.append(bytes(here(1399)))", "<expression>", "eval"))
-    long = "def long():\n" + "".join(f"  x{i} = {i}.5\n" for i in range(400)) + "  kept.append(bytes(here(1409)))\nlong()"
+    long = (
+        "def long():\n" + "".join(f"  x{i} = {i}.5\n" for i in range(400)) + "  kept.append(bytes(here(1409)))\nlong()"
+    )
     exec(compile(long, "long.py", "exec"), {"kept": kept, "bytes": bytes, "here": here})
     name = "caf\u00e9_\u4e16\u754c"
     exec(compile(f"def {name}():\n  kept.append(bytes(here(1423)))\n{name}()", "\U0001f600.py", "exec"))
