@@ -1,9 +1,9 @@
 //! Agreement with CPython's own description of its arenas, pools and size classes.
 
-use crate::support::interpreters::{usual, with_stacks};
-use crate::support::report::Pymalloc;
+use crate::support::interpreters::with_stacks;
+use crate::support::report::Pools;
 use crate::support::{Interpreter, Traced, for_each};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Size class → (pools, blocks in use, blocks free).
 type Classes = BTreeMap<u64, (u64, u64, u64)>;
@@ -50,15 +50,25 @@ fn number_by_cpython(description: &str, name: &str) -> u64 {
         .unwrap_or_else(|_| panic!("no number in {line:?}"))
 }
 
-fn classes_by_pytrace(pymalloc: &Pymalloc) -> Classes {
-    let classes = pymalloc.size_classes.iter().filter(|class| class.pools > 0);
-    classes
-        .map(|class| {
-            (
-                class.size,
-                (class.pools, class.blocks_in_use, class.blocks_free),
-            )
-        })
+fn classes_by_pytrace(pools: &Pools) -> Classes {
+    let used = pools.size_classes.iter().filter(|class| class.pools > 0);
+    used.map(|class| {
+        (
+            class.size,
+            (class.pools, class.blocks_in_use, class.blocks_free),
+        )
+    })
+    .collect()
+}
+
+/// Where two descriptions differ.
+fn differences(one: &Classes, other: &Classes) -> Vec<String> {
+    let sizes: BTreeSet<_> = one.keys().chain(other.keys()).collect();
+    let differ = sizes
+        .into_iter()
+        .filter(|size| one.get(size) != other.get(size));
+    differ
+        .map(|size| format!("{size}: {:?}, {:?}", one.get(size), other.get(size)))
         .collect()
 }
 
@@ -79,22 +89,19 @@ fn pools_and_blocks_of_each_class_equal_those_of_debugmallocstats() {
                 "size classes that CPython describes: {}",
                 expected.len()
             );
-            let counted = classes_by_pytrace(&pymalloc);
-            let sizes = expected.keys().chain(counted.keys());
-            let differ: BTreeMap<_, _> = sizes
-                .filter(|size| expected.get(size) != counted.get(size))
-                .map(|size| (size, (expected.get(size), counted.get(size))))
-                .collect();
+            let counted = classes_by_pytrace(&pymalloc.at_end);
+            let differ = differences(&expected, &counted);
             assert!(
                 differ.is_empty(),
-                "size: (CPython, pytrace), each (pools, in use, free): {differ:?}"
+                "size: CPython, pytrace, each (pools, in use, free): {differ:#?}"
             );
 
+            let pools = &pymalloc.at_end;
             let numbers = [
-                ("arenas allocated total", pymalloc.arenas_allocated_total),
-                ("arenas reclaimed", pymalloc.arenas_freed_total),
-                ("arenas highwater mark", pymalloc.arenas_peak),
-                ("arenas allocated current", pymalloc.arenas),
+                ("arenas allocated total", pools.arenas_allocated_total),
+                ("arenas reclaimed", pools.arenas_freed_total),
+                ("arenas highwater mark", pools.arenas_peak),
+                ("arenas allocated current", pools.arenas),
             ];
             for (name, number) in numbers {
                 assert_eq!(number, number_by_cpython(&description, name), "{name}");
@@ -105,32 +112,41 @@ fn pools_and_blocks_of_each_class_equal_those_of_debugmallocstats() {
                 (1 << 20, 16 << 10)
             };
             assert_eq!(
-                (pymalloc.arena_bytes, pymalloc.pool_bytes),
+                (pools.arena_bytes, pools.pool_bytes),
                 (arena_bytes, pool_bytes)
             );
         },
     );
 }
 
-/// What is served from pools is in the pools: blocks of the mem and object domains of at most 512 bytes.
+/// Walked in memory and followed by events, the pools are the same; the peak, which only events know, holds what is gone later.
 #[test]
-fn blocks_in_pools_equal_the_live_blocks_of_the_domains() {
-    let report = run(usual(), "on").report();
-    let pymalloc = report
-        .pymalloc
-        .as_ref()
-        .expect("pymalloc is the default allocator");
-    let small = |domain: &str| -> u64 {
-        let buckets = report.domains[domain].sizes.buckets.iter();
-        buckets
-            .filter(|bucket| bucket.to <= 512)
-            .map(|bucket| bucket.live_blocks)
-            .sum()
-    };
-    let in_pools: u64 = pymalloc
-        .size_classes
-        .iter()
-        .map(|class| class.blocks_in_use)
-        .sum();
-    assert_eq!(in_pools, small("mem") + small("object"));
+fn the_walk_and_the_events_agree() {
+    for_each(
+        with_stacks(),
+        |one| one.name.clone(),
+        |interpreter| {
+            let report = run(interpreter, "on").report();
+            let pymalloc = report.pymalloc.expect("pymalloc is the default allocator");
+            assert_eq!(pymalloc.source, "memory");
+            let by_events = pymalloc.by_events.expect("events were recorded");
+            let differ = differences(
+                &classes_by_pytrace(&pymalloc.at_end),
+                &classes_by_pytrace(&by_events),
+            );
+            assert!(
+                differ.is_empty(),
+                "size: walk, events, each (pools, in use, free): {differ:#?}"
+            );
+            assert_eq!(pymalloc.at_end.arenas, by_events.arenas);
+
+            let of_448 = |pools: &Pools| classes_by_pytrace(pools)[&448].1;
+            let at_peak = of_448(&pymalloc.at_peak.expect("events were recorded"));
+            let left = of_448(&pymalloc.at_end);
+            assert!(
+                at_peak >= 20_000 && left < 1_000,
+                "{at_peak} at the peak, {left} left"
+            );
+        },
+    );
 }

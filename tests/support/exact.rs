@@ -1,6 +1,6 @@
 //! What holds for every report of a run in mode `sites` or `events`, whatever was traced.
 
-use super::report::{Bucket, Counters, Report};
+use super::report::{Bucket, Counters, Pools, Report, SizeClass};
 
 /// Every field that sums over sites, and over domains.
 fn additive(counters: &Counters) -> [(&'static str, u64); 9] {
@@ -189,7 +189,7 @@ impl Report {
             let most = self
                 .pymalloc
                 .as_ref()
-                .map_or(0, |pymalloc| pymalloc.arenas_peak);
+                .map_or(0, |pymalloc| pymalloc.at_end.arenas_peak);
             assert!(
                 point.arenas.unwrap_or(0) <= most,
                 "{point:?} for {most} arenas"
@@ -206,31 +206,31 @@ impl Report {
             self.quality
         );
         if let Some(pymalloc) = &self.pymalloc {
-            let pools = pymalloc.pools_free + pymalloc.pools_partial + pymalloc.pools_full;
-            assert_eq!(pools, pymalloc.pools_total, "{pymalloc:?}");
-            assert!(pymalloc.arenas <= pymalloc.arenas_peak, "{pymalloc:?}");
-            assert_eq!(
-                pymalloc.arenas_allocated_total - pymalloc.arenas_freed_total,
-                pymalloc.arenas,
-                "{pymalloc:?}"
-            );
-            let classes = &pymalloc.size_classes;
-            let used_pools: u64 = classes.iter().map(|class| class.pools).sum();
-            assert_eq!(
-                used_pools,
-                pymalloc.pools_partial + pymalloc.pools_full,
-                "{pymalloc:?}"
-            );
-            let in_use: u64 = classes
-                .iter()
-                .map(|class| class.blocks_in_use * class.size)
-                .sum();
-            assert_eq!(in_use, pymalloc.bytes_in_use, "{pymalloc:?}");
-            let held = pymalloc.arenas * pymalloc.arena_bytes;
-            assert!(
-                pymalloc.bytes_in_use + pymalloc.bytes_free <= held,
-                "{pymalloc:?}"
-            );
+            let moments = [
+                Some(&pymalloc.at_end),
+                pymalloc.at_peak.as_ref(),
+                pymalloc.by_events.as_ref(),
+            ];
+            moments.into_iter().flatten().for_each(Pools::assert_sums);
         }
+    }
+}
+
+impl Pools {
+    #[track_caller]
+    fn assert_sums(&self) {
+        let pools = self.pools_free + self.pools_partial + self.pools_full;
+        assert_eq!(pools, self.pools_total, "{self:?}");
+        assert!(self.arenas <= self.arenas_peak, "{self:?}");
+        let mapped = self.arenas_allocated_total - self.arenas_freed_total;
+        assert_eq!(mapped, self.arenas, "{self:?}");
+        let used: u64 = self.size_classes.iter().map(|class| class.pools).sum();
+        assert_eq!(used, self.pools_partial + self.pools_full, "{self:?}");
+        let in_use = |class: &SizeClass| class.blocks_in_use * class.size;
+        let bytes: u64 = self.size_classes.iter().map(in_use).sum();
+        assert_eq!(bytes, self.bytes_in_use, "{self:?}");
+        let held = self.arenas * self.arena_bytes;
+        assert!(self.bytes_in_use + self.bytes_free <= held, "{self:?}");
+        assert!(self.pools_total * self.pool_bytes <= held, "{self:?}");
     }
 }

@@ -113,6 +113,17 @@ pub(crate) struct Bucket {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Pymalloc {
+    #[serde(flatten)]
+    pub(crate) at_end: Pools,
+    /// Where the state at the end comes from: `memory` (it was walked) or `events`.
+    pub(crate) source: String,
+    pub(crate) at_peak: Option<Pools>,
+    pub(crate) by_events: Option<Pools>,
+}
+
+/// pymalloc at one moment.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pools {
     pub(crate) arena_bytes: u64,
     pub(crate) pool_bytes: u64,
     pub(crate) arenas: u64,
