@@ -274,7 +274,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What the system said, without Rust's "(os error 2)".
-fn reason(source: &io::Error) -> String {
+pub(crate) fn reason(source: &io::Error) -> String {
     let text = source.to_string();
     match text.find(" (os error ") {
         Some(end) => text[..end].to_string(),

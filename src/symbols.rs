@@ -16,7 +16,7 @@ use pytrace_model::ids::{FrameId, ModuleId, StringId};
 use pytrace_model::record::{Frame, NativeName, Record};
 use pytrace_model::{Model, ModelError};
 
-use crate::error::quoted;
+use crate::error::{quoted, reason};
 
 /// Names the native frames that have no name yet, and returns a line on every file whose frames stay nameless.
 pub fn name_native_frames(model: &mut Model) -> Vec<String> {
@@ -34,9 +34,12 @@ pub fn name_native_frames(model: &mut Model) -> Vec<String> {
         let file = match SymbolFile::open(&path, &build_id) {
             Ok(file) => file,
             Err(reason) => {
+                let number = match frames.len() {
+                    1 => "a frame".to_string(),
+                    number => format!("{number} frames"),
+                };
                 notes.push(format!(
-                    "{} frames in {} stay without names: {reason}",
-                    frames.len(),
+                    "no names for {number} in {}: {reason}",
                     quoted(&path)
                 ));
                 continue;
@@ -172,7 +175,7 @@ struct Contents {
 
 fn read(path: &Path) -> Result<Contents, String> {
     let file = File::open(path)
-        .map_err(|error| format!("the file cannot be opened ({})", error.kind()))?;
+        .map_err(|error| format!("the file cannot be opened ({})", reason(&error)))?;
     let cache = ReadCache::new(file);
     let elf = ElfFile64::<Endianness, _>::parse(&cache)
         .map_err(|error| format!("the file cannot be read ({error})"))?;

@@ -1,10 +1,9 @@
 //! The command line as typed.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use pytrace::analysis::{Grouping, Metric};
 
 /// Traces the memory allocations of Python programs: exact call sites, size histograms, pymalloc arena use.
@@ -12,6 +11,8 @@ use pytrace::analysis::{Grouping, Metric};
 #[command(
     name = "pytrace",
     version,
+    subcommand_required = true,
+    arg_required_else_help = false,
     disable_help_subcommand = true,
     after_help = "Examples:
   pytrace run app.py                    trace a script; the summary follows its output
@@ -220,171 +221,7 @@ pub(crate) fn spelling(value: impl ValueEnum) -> OsString {
     possible.map_or_else(OsString::new, |value| value.get_name().into())
 }
 
-/// Reads the command line.
-pub(crate) fn parse(words: Vec<OsString>) -> Result<CommandLine, clap::Error> {
-    CommandLine::try_parse_from(with_command_separated(words))
-}
-
-/// Puts `--` before the `-m` or `-c` that begins CMD, so that these and all that follows are CMD's and not options.
-///
-/// Which options take a value is asked of the parser itself.
-fn with_command_separated(mut words: Vec<OsString>) -> Vec<OsString> {
-    if words.get(1).is_none_or(|word| word != "run") {
-        return words;
-    }
-    let command_line = CommandLine::command();
-    let Some(run) = command_line.find_subcommand("run") else {
-        return words;
-    };
-    let takes_value = |is_it: &dyn Fn(&clap::Arg) -> bool| {
-        let mut options = run.get_arguments();
-        options.any(|option| is_it(option) && option.get_action().takes_values())
-    };
-    let mut at = 2;
-    while let Some(word) = words.get(at) {
-        let bytes = word.as_bytes();
-        let value_follows = if bytes == b"--" || !bytes.starts_with(b"-") {
-            return words;
-        } else if bytes.starts_with(b"-m") || bytes.starts_with(b"-c") {
-            words.insert(at, OsString::from("--"));
-            return words;
-        } else if let Some(long) = bytes.strip_prefix(b"--") {
-            takes_value(&|option| option.get_long().map(str::as_bytes) == Some(long))
-        } else {
-            // A cluster like -fo: the value follows if the last letter is the first one that takes a value.
-            let letters = &bytes[1..];
-            let first = letters.iter().position(|&letter| {
-                takes_value(&|option| option.get_short() == Some(char::from(letter)))
-            });
-            first.is_some_and(|first| first + 1 == letters.len())
-        };
-        at += if value_follows { 2 } else { 1 };
-    }
-    words
-}
-
-/// The parser's complaint as one line; `None` when it is no error but an answer (`--help`, `--version`).
-pub(crate) fn complaint(error: &clap::Error) -> Option<String> {
-    if !error.use_stderr() {
-        return None;
-    }
-    let text = error.render().to_string();
-    let mut words = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if line.starts_with("Usage:") || line.starts_with("For more information") {
-            continue;
-        }
-        words.push(
-            line.strip_prefix("error: ")
-                .unwrap_or(line)
-                .replace("tip: ", "; "),
-        );
-    }
-    let line = words
-        .join(" ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let line = line.replace(" ; ", "; ");
-    Some(format!("{line} (see `pytrace --help`)"))
-}
-
 /// Whether a word of the settings means "no file".
 pub(crate) fn means_none(word: &OsStr) -> bool {
     word == "none"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(words: &[&str]) -> Result<CommandLine, String> {
-        let words = words.iter().map(OsString::from).collect();
-        parse(words).map_err(|error| complaint(&error).unwrap_or_default())
-    }
-
-    fn command_of(words: &[&str]) -> Vec<OsString> {
-        match parsed(words).unwrap().command {
-            Subcommands::Run(run) => run.command,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn parser_is_consistent() {
-        CommandLine::command().debug_assert();
-    }
-
-    #[test]
-    fn the_command_keeps_all_its_words() {
-        for words in [
-            ["pytrace", "run", "-m", "mod", "-o", "x", "--help"].as_slice(),
-            ["pytrace", "run", "--", "-m", "mod", "-o", "x", "--help"].as_slice(),
-            [
-                "pytrace", "run", "-f", "--mode", "counts", "-m", "mod", "-o", "x", "--help",
-            ]
-            .as_slice(),
-            [
-                "pytrace",
-                "run",
-                "-fo",
-                "out",
-                "--mode=counts",
-                "-m",
-                "mod",
-                "-o",
-                "x",
-                "--help",
-            ]
-            .as_slice(),
-            ["pytrace", "run", "-ofile", "-m", "mod", "-o", "x", "--help"].as_slice(),
-        ] {
-            assert_eq!(
-                command_of(words),
-                ["-m", "mod", "-o", "x", "--help"],
-                "{words:?}"
-            );
-        }
-        let words = ["pytrace", "run", "ls", "-c", "--", "-m"];
-        assert_eq!(command_of(&words), ["ls", "-c", "--", "-m"]);
-        let words = ["pytrace", "run", "-cprint()"];
-        assert_eq!(command_of(&words), ["-cprint()"]);
-    }
-
-    #[test]
-    fn complaints_are_one_line_with_a_suggestion() {
-        for (words, parts) in [
-            (
-                ["pytrace", "run", "--moed", "counts", "x"].as_slice(),
-                ["--moed", "--mode"].as_slice(),
-            ),
-            (
-                &["pytrace", "run", "--mode", "count", "x"],
-                &["'count'", "'counts'"],
-            ),
-            (
-                &["pytrace", "run", "--depth", "9999", "x"],
-                &["9999", "4096"],
-            ),
-            (&["pytrace", "run"], &["<CMD>..."]),
-            (&["pytrace", "reprot", "x"], &["reprot", "report"]),
-            (&["pytrace", "report"], &["<FILE>"]),
-            (
-                &["pytrace", "report", "x", "--metric", "lvie"],
-                &["lvie", "live"],
-            ),
-        ] {
-            let complaint = parsed(words).unwrap_err();
-            assert!(!complaint.contains('\n'), "{complaint}");
-            for part in parts {
-                assert!(complaint.contains(part), "{words:?}: {complaint}");
-            }
-        }
-    }
-
-    #[test]
-    fn help_is_no_complaint() {
-        let error = parse(vec!["pytrace".into(), "run".into(), "--help".into()]).unwrap_err();
-        assert_eq!(complaint(&error), None);
-    }
 }

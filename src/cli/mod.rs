@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod parse;
 mod report;
 mod run;
 mod terminal;
@@ -19,10 +20,10 @@ const NOT_FOUND: u8 = 127;
 
 /// Reads the command line and does what it asks.
 pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
-    let command_line = match args::parse(words) {
+    let command_line = match parse::parse(words) {
         Ok(command_line) => command_line,
         Err(error) => {
-            return ExitCode::from(match args::complaint(&error) {
+            return ExitCode::from(match parse::complaint(&error) {
                 Some(complaint) => {
                     say(&complaint);
                     BAD_REQUEST

@@ -4,6 +4,7 @@
 //! interpreter: it may be a shell, loop for ever, or not exist.
 
 mod checks;
+mod evidence;
 pub mod probe;
 pub mod settings;
 

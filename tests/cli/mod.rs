@@ -1,0 +1,155 @@
+//! The `pytrace` command itself: what it accepts, says and returns.
+
+mod doctor; // the list of what works
+mod report; // captures made by hand: every field, every kind of bad file
+mod run; // exit statuses, signals, environment, output files
+
+use crate::support::installation::library;
+use crate::support::watchdog::{LIMIT, Watched};
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use tempfile::TempDir;
+
+/// A command line in a folder of its own; nothing of the caller's environment but PATH leaks in.
+struct Pytrace {
+    command: Command,
+    folder: TempDir,
+}
+
+/// What a command line gave.
+struct Answer {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+    folder: TempDir,
+}
+
+impl Pytrace {
+    fn new(subcommand: &str) -> Pytrace {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pytrace"));
+        command
+            .arg(subcommand)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PYTRACE_LIBRARY", library())
+            .current_dir(folder.path());
+        Pytrace { command, folder }
+    }
+
+    fn words<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Pytrace {
+        self.command.args(words);
+        self
+    }
+
+    fn word(self, word: impl AsRef<OsStr>) -> Pytrace {
+        self.words([word])
+    }
+
+    fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Pytrace {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Writes a file into the folder first.
+    fn file(self, name: &str, content: impl AsRef<[u8]>) -> Pytrace {
+        std::fs::write(self.path(name), content).expect("the folder is ours");
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&mut self) -> Watched {
+        Watched::start(&mut self.command, LIMIT)
+    }
+
+    fn run(mut self) -> Answer {
+        let (status, stdout, stderr) = self.start().wait();
+        Answer {
+            status,
+            stdout,
+            stderr,
+            folder: self.folder,
+        }
+    }
+}
+
+impl Answer {
+    fn code(&self) -> i32 {
+        self.status.code().expect("pytrace exits")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The one line of a refusal, which ends with status 2 and prints nothing else.
+    #[track_caller]
+    fn refusal(&self) -> &str {
+        assert_eq!(self.code(), 2, "{}", self.stderr);
+        assert_eq!(self.stdout, "");
+        self.only_line()
+    }
+
+    /// The one line on standard error.
+    #[track_caller]
+    fn only_line(&self) -> &str {
+        let line = self
+            .stderr
+            .strip_prefix("pytrace: ")
+            .and_then(|line| line.strip_suffix('\n'));
+        match line {
+            Some(line) if !line.contains('\n') => line,
+            _ => panic!("one line `pytrace: …` was expected: {:?}", self.stderr),
+        }
+    }
+}
+
+#[test]
+fn bad_command_lines_get_one_line() {
+    for (words, part) in [
+        (["run"].as_slice(), "<CMD>..."),
+        (&["run", "--moed", "counts", "true"], "'--mode'"),
+        (&["run", "--mode", "count", "true"], "'counts'"),
+        (&["run", "--depth", "4097", "true"], "4096"),
+        (&["run", "missing.py"], "no such script: 'missing.py'"),
+        (&["run", "-o", "a%q", "true"], "'%q'"),
+        (
+            &["run", "-o", "missing/a.pytrace", "true"],
+            "choose another one with -o",
+        ),
+        (&["report"], "<FILE>"),
+        (&["report", "x", "--metric", "lvie"], "'live'"),
+        (&["report", "x", "--format", "html"], "not available"),
+        (&["reprot", "x"], "'report'"),
+    ] {
+        let answer = Pytrace::new(words[0]).words(&words[1..]).run();
+        let line = answer.refusal();
+        assert!(line.contains(part), "{words:?}: {line}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for words in [
+        ["--help"].as_slice(),
+        &["run", "--help"],
+        &["report", "--help"],
+        &["doctor", "--help"],
+        &["-V"],
+    ] {
+        let answer = Pytrace::new(words[0]).words(&words[1..]).run();
+        assert_eq!(
+            (answer.code(), answer.stderr.as_str()),
+            (0, ""),
+            "{words:?}"
+        );
+        assert!(
+            answer.stdout.contains("Examples:") || answer.stdout.starts_with("pytrace "),
+            "{words:?}"
+        );
+    }
+}

@@ -1,0 +1,471 @@
+//! `pytrace report`, on captures made by hand.
+
+use super::{Answer, Pytrace};
+use pytrace_format::record::{
+    Allocator, Counters, Domain, End, Ended, Mark, Mode, Moment, Process, Pymalloc, Quality,
+    Record, Settings, Shutdown, SizeClass, TimelinePoint,
+};
+use pytrace_format::synth::{Synth, realistic};
+use serde_json::{Value, json};
+use std::process::Stdio;
+
+fn report(capture: &[u8], words: &[&str]) -> Answer {
+    Pytrace::new("report")
+        .file("a.pytrace", capture)
+        .word("a.pytrace")
+        .words(words)
+        .run()
+}
+
+fn json_of(synth: &Synth, words: &[&str]) -> Value {
+    let answer = report(&synth.file(), &[&["--format", "json"], words].concat());
+    assert_eq!(answer.code(), 0, "{}", answer.stderr);
+    serde_json::from_str(&answer.stdout).expect("the report is JSON")
+}
+
+/// A capture of two sites, one of them in two places of one native function.
+fn small(mode: Mode) -> Synth {
+    let mut synth = Synth::new();
+    synth.record(Record::Process(Process {
+        pid: 4_100_000_000,
+        parent_pid: 7,
+        started_at_unix_ns: 1_700_000_000_123_456_789,
+        argv0: "python3".into(),
+        program: "app.py".into(),
+        executable: "/usr/bin/python3".into(),
+        python_version: "3.11.7".into(),
+        free_threaded: false,
+        tree: "t:7".into(),
+        allocator: Allocator::Pymalloc,
+        no_stacks_reason: String::new(),
+    }));
+    synth.record(Record::Settings(Settings {
+        mode,
+        domains: Domain::ALL.to_vec(),
+        interval_ms: 100,
+        ..Settings::default()
+    }));
+    let line = synth.python("main", "/usr/lib/python3.11/json/decoder.py", 7);
+    for (address, allocations) in [(0x40, 2), (0x80, 3)] {
+        let caller = synth.native("/lib/libp.so", address, "_PyLong_New");
+        let stack = synth.stack(&[caller, line]);
+        synth.site(Domain::Object, stack, counters(allocations, 30));
+    }
+    let nameless = synth.native("", 0x1234, "");
+    let stack = synth.stack(&[nameless]);
+    synth.site(Domain::Malloc, stack, counters(1, 1000));
+    synth.scopes_from_sites();
+    synth.sizes(Domain::Object, &[(30, 5, 5)]);
+    synth
+}
+
+fn counters(allocations: u64, size: u64) -> Counters {
+    Counters {
+        allocations,
+        reallocations: 0,
+        frees: 0,
+        requested_bytes: allocations * size,
+        served_bytes: allocations * (size + 2),
+        live_blocks: allocations,
+        live_bytes: allocations * size,
+        peak_bytes: allocations * size,
+        temporary_allocations: 1,
+    }
+}
+
+fn end(ended: Ended) -> Record {
+    Record::End(End {
+        ended,
+        at_ns: 2_500_000_000,
+    })
+}
+
+#[test]
+fn json_has_every_field_of_the_interface() {
+    let mut synth = small(Mode::Sites);
+    synth.record(Record::Pymalloc(Pymalloc {
+        moment: Moment::Exit,
+        arena_bytes: 65536,
+        pool_bytes: 4096,
+        arenas: 2,
+        arenas_peak: 3,
+        arenas_allocated_total: 4,
+        arenas_freed_total: 2,
+        pools_total: 32,
+        pools_free: 30,
+        pools_partial: 1,
+        pools_full: 1,
+        classes: vec![SizeClass {
+            size: 32,
+            pools: 2,
+            blocks_in_use: 200,
+            blocks_free: 54,
+        }],
+        arena_bytes_in_use: vec![6400, 0],
+    }));
+    synth.record(Record::Quality(Quality {
+        events: 11,
+        own_cpu_ns: 500_000_000,
+        ..Quality::default()
+    }));
+    synth.record(Record::Timeline(TimelinePoint {
+        at_ns: 100_000_000,
+        live_bytes: 5,
+        rss_bytes: 0,
+        arenas: 1,
+        allocations: 6,
+    }));
+    synth.record(Record::Mark(Mark {
+        at_ns: 1_000_000_000,
+        name: "loaded\n".into(),
+    }));
+    synth.record(Record::Shutdown(Shutdown {
+        allocations: 1,
+        frees: 2,
+        requested_bytes: 3,
+    }));
+    synth.record(end(Ended::Exit));
+    let answer = report(&synth.file(), &["--format", "json"]);
+    assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));
+    assert!(answer.stdout.ends_with("}\n") && answer.stdout.lines().count() == 1);
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+
+    assert_eq!(found["schema"], "pytrace.report/1");
+    assert_eq!(
+        found["process"],
+        json!({
+            "pid": 4_100_000_000_u32, "parent_pid": 7, "argv0": "python3", "program": "app.py",
+            "executable": "/usr/bin/python3", "python_version": "3.11.7", "free_threaded": false, "tree": "t:7",
+            "started_at": "2023-11-14T22:13:20.123456Z", "duration_s": 2.5, "ended": "exit"
+        })
+    );
+    assert_eq!(
+        found["settings"],
+        json!({
+            "mode": "sites", "native": "caller", "depth": 0, "domains": ["raw", "mem", "object", "malloc", "mmap"],
+            "interval_ms": 100, "allocator": "pymalloc"
+        })
+    );
+    assert_eq!(
+        found["quality"],
+        json!({
+            "events": 11, "lost_events": 0, "unmatched_frees": 0, "missed_frees": 0, "inherited_frees": 0,
+            "unmatched_while_paused": 0, "truncated_stacks": 0, "peak_error_bytes": 0, "own_cpu_s": 0.5,
+            "own_memory_bytes": 0, "complete": true, "no_stacks_reason": null
+        })
+    );
+    assert_eq!(
+        found["domains"]["object"],
+        json!({
+            "allocations": 5, "reallocations": 0, "frees": 0, "requested_bytes": 150, "served_bytes": 160,
+            "live_blocks": 5, "live_bytes": 150, "peak_bytes": 150, "max_live_bytes": 150, "temporary_allocations": 2,
+            "sizes": {
+                "p50": 30, "p90": 30, "p99": 30, "p999": 30, "max": 30, "mean": 30.0,
+                "buckets": [ { "from": 30, "to": 30, "allocations": 5, "requested_bytes": 150, "live_blocks": 5 } ]
+            }
+        })
+    );
+    assert_eq!(
+        found["total"],
+        json!({
+            "allocations": 6, "reallocations": 0, "frees": 0, "requested_bytes": 1150, "served_bytes": 1162,
+            "live_blocks": 6, "live_bytes": 1150, "peak_bytes": 1150, "max_live_bytes": 1150,
+            "temporary_allocations": 3, "peak_at_s": 1.0
+        })
+    );
+    assert_eq!(
+        found["pymalloc"],
+        json!({
+            "arena_bytes": 65536, "pool_bytes": 4096, "arenas": 2, "arenas_peak": 3, "arenas_allocated_total": 4,
+            "arenas_freed_total": 2, "pools_total": 32, "pools_free": 30, "pools_partial": 1, "pools_full": 1,
+            "bytes_in_use": 6400, "bytes_free": 30 * 4096 + 54 * 32, "bytes_overhead": 2 * 4096 - 254 * 32,
+            "size_classes": [ { "size": 32, "pools": 2, "blocks_in_use": 200, "blocks_free": 54 } ],
+            "arena_bytes_in_use": [6400, 0], "source": "memory", "at_peak": null, "by_events": null
+        })
+    );
+    assert_eq!(
+        found["sites"],
+        json!([
+            {
+                "domain": "malloc", "allocations": 1, "reallocations": 0, "frees": 0, "requested_bytes": 1000,
+                "served_bytes": 1002, "live_blocks": 1, "live_bytes": 1000, "peak_bytes": 1000,
+                "temporary_allocations": 1,
+                "stack": [
+                    { "kind": "native", "function": null, "file": null, "line": null, "module": null,
+                      "address": 0x1234 }
+                ]
+            },
+            {
+                "domain": "object", "allocations": 5, "reallocations": 0, "frees": 0, "requested_bytes": 150,
+                "served_bytes": 160, "live_blocks": 5, "live_bytes": 150, "peak_bytes": 150,
+                "temporary_allocations": 2,
+                "stack": [
+                    { "kind": "native", "function": "_PyLong_New", "file": null, "line": null,
+                      "module": "/lib/libp.so", "address": 0x40 },
+                    { "kind": "python", "function": "main", "file": "/usr/lib/python3.11/json/decoder.py", "line": 7,
+                      "module": "json.decoder" }
+                ]
+            }
+        ])
+    );
+    assert_eq!(
+        found["timeline"],
+        json!([ { "t_s": 0.1, "live_bytes": 5, "rss_bytes": null, "arenas": 1, "allocations": 6 } ])
+    );
+    assert_eq!(
+        found["marks"],
+        json!([ { "t_s": 1.0, "name": "loaded\n" } ])
+    );
+    assert_eq!(
+        found["shutdown"],
+        json!({ "allocations": 1, "frees": 2, "requested_bytes": 3 })
+    );
+}
+
+#[test]
+fn counts_mode_has_nulls_where_a_live_table_is_needed() {
+    let found = json_of(&small(Mode::Counts), &[]);
+    assert_eq!(found["sites"], Value::Null);
+    for counters in [&found["total"], &found["domains"]["object"]] {
+        assert_eq!(
+            counters["live_blocks"].as_u64().map(|blocks| blocks > 0),
+            Some(true)
+        );
+        for name in [
+            "live_bytes",
+            "peak_bytes",
+            "max_live_bytes",
+            "temporary_allocations",
+        ] {
+            assert_eq!(counters[name], Value::Null, "{name}");
+        }
+    }
+}
+
+#[test]
+fn sites_add_up_to_their_domains() {
+    let found = json_of(&realistic(), &[]);
+    let sites = found["sites"].as_array().unwrap();
+    for (name, domain) in found["domains"].as_object().unwrap() {
+        for counter in [
+            "allocations",
+            "requested_bytes",
+            "served_bytes",
+            "live_bytes",
+            "peak_bytes",
+        ] {
+            let of_domain = sites.iter().filter(|site| site["domain"] == name.as_str());
+            let sum: u64 = of_domain.map(|site| site[counter].as_u64().unwrap()).sum();
+            assert_eq!(Some(sum), domain[counter].as_u64(), "{name} {counter}");
+        }
+    }
+}
+
+#[test]
+fn metric_and_top_choose_the_sites() {
+    let by = |metric: &str, top: &str| {
+        let found = json_of(&small(Mode::Sites), &["--metric", metric, "--top", top]);
+        let sites = found["sites"].as_array().unwrap().clone();
+        sites
+            .iter()
+            .map(|site| site["domain"].as_str().unwrap().to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(by("allocated", "9"), ["malloc", "object"]);
+    assert_eq!(by("allocations", "9"), ["object", "malloc"]);
+    assert_eq!(by("slack", "1"), ["object"]);
+}
+
+#[test]
+fn groups_stand_beside_all_sites() {
+    let found = json_of(
+        &small(Mode::Sites),
+        &["--by", "file", "--top", "1", "--metric", "allocations"],
+    );
+    assert_eq!(found["sites"].as_array().unwrap().len(), 2);
+    let groups = found["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 1);
+    assert_eq!(groups[0]["file"], "/usr/lib/python3.11/json/decoder.py");
+    assert_eq!(
+        (&groups[0]["line"], &groups[0]["function"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (
+            groups[0]["sites"].as_u64(),
+            groups[0]["allocations"].as_u64()
+        ),
+        (Some(2), Some(5))
+    );
+}
+
+#[test]
+fn the_end_that_nobody_wrote_is_lost() {
+    for (record, ended, complete) in [
+        (Some(Ended::Signal), "signal", true),
+        (Some(Ended::Exec), "exec", true),
+        (Some(Ended::Running), "lost", false),
+        (None, "lost", false),
+    ] {
+        let mut synth = small(Mode::Sites);
+        record
+            .into_iter()
+            .for_each(|ended| synth.record(end(ended)));
+        let found = json_of(&synth, &[]);
+        assert_eq!(found["process"]["ended"], ended);
+        assert_eq!(found["quality"]["complete"], complete);
+    }
+}
+
+#[test]
+fn text_shows_whole_stacks_and_escapes_names() {
+    let mut synth = small(Mode::Sites);
+    let evil = synth.python("f\u{1b}[31m", "a\nb.py", 3);
+    let stack = synth.stack(&[evil]);
+    synth.site(Domain::Mem, stack, counters(1, 1 << 20));
+    let answer = report(&synth.file(), &[]);
+    assert_eq!(answer.code(), 0);
+    assert!(!answer.stdout.contains('\u{1b}'));
+    for part in [
+        "call sites by bytes asked for (3)",
+        "f\\x1b[31m  a\\nb.py:3",
+        "_PyLong_New (libp.so)",
+        "main  json/decoder.py:7",
+    ] {
+        assert!(
+            answer.stdout.contains(part),
+            "{part:?} in\n{}",
+            answer.stdout
+        );
+    }
+    let answer = report(&synth.file(), &["--top", "1", "--by", "function"]);
+    assert!(
+        answer
+            .stdout
+            .contains("functions by bytes asked for (1 of 3; more with --top)")
+    );
+}
+
+#[test]
+fn a_report_can_go_to_a_file() {
+    let answer = report(
+        &small(Mode::Sites).file(),
+        &["--format", "json", "-o", "out.json"],
+    );
+    assert_eq!((answer.code(), answer.stdout.as_str()), (0, ""));
+    let written: Value =
+        serde_json::from_slice(&std::fs::read(answer.path("out.json")).unwrap()).unwrap();
+    assert_eq!(written["schema"], "pytrace.report/1");
+    let answer = report(&small(Mode::Sites).file(), &["-o", "missing/out.json"]);
+    assert!(
+        answer
+            .refusal()
+            .starts_with("'missing/out.json' could not be written")
+    );
+}
+
+#[test]
+fn files_that_are_no_captures_are_refused() {
+    let mut newer = small(Mode::Sites).file();
+    newer[8] = 2;
+    let checksum = crc32fast::hash(&newer[..12]);
+    newer[12..16].copy_from_slice(&checksum.to_le_bytes());
+    let only_header = &small(Mode::Sites).file()[..16];
+    for (content, part) in [
+        (b"".as_slice(), "is empty, not a capture"),
+        (
+            b"Hello, this is a text file.\n",
+            "is some other kind of file, not a capture",
+        ),
+        (&newer, "format version 2"),
+        (only_header, "no record yet"),
+    ] {
+        let answer = report(content, &[]);
+        let line = answer.refusal();
+        assert!(line.contains(part), "{line}");
+    }
+    let answer = Pytrace::new("report").word("missing.pytrace").run();
+    assert!(
+        answer
+            .refusal()
+            .starts_with("'missing.pytrace' could not be read (No such file or directory)")
+    );
+    let answer = Pytrace::new("report").word(".").run();
+    assert!(
+        answer
+            .refusal()
+            .starts_with("'.' is a folder, not a capture")
+    );
+}
+
+#[test]
+fn a_capture_that_was_cut_is_reported_up_to_there() {
+    let first = small(Mode::Sites).file();
+    // Two frames: the second one of a longer capture, cut in its middle.
+    let mut cut = first.clone();
+    cut.extend_from_slice(&first[16..first.len() / 2]);
+    let answer = report(&cut, &["--format", "json"]);
+    assert_eq!(answer.code(), 0);
+    let line = answer.only_line();
+    assert!(
+        line.contains("cut short") && line.contains("are there"),
+        "{line}"
+    );
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(found["quality"]["complete"], false);
+    assert_eq!(found["total"]["allocations"], 6);
+}
+
+#[test]
+fn damage_anywhere_never_panics() {
+    let whole = realistic().file();
+    for position in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 0x55;
+        let answer = report(&damaged, &[]);
+        assert!(matches!(answer.code(), 0 | 2), "{}", answer.stderr);
+        assert!(!answer.only_line().contains("panicked"));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    for words in [[].as_slice(), &["--format", "json"]] {
+        let mut pytrace = Pytrace::new("report")
+            .file("a.pytrace", small(Mode::Sites).file())
+            .word("a.pytrace")
+            .words(words);
+        let mut child = pytrace
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            (output.status.code(), output.stderr.as_slice()),
+            (Some(0), b"".as_slice())
+        );
+    }
+}
+
+#[test]
+fn a_library_that_changed_since_gives_no_names() {
+    let mut synth = small(Mode::Sites);
+    let other = synth.native("/bin/sh", 0x1000, "");
+    let stack = synth.stack(&[other]);
+    synth.site(Domain::Raw, stack, counters(1, 1));
+    // A hand-made module has no build id, and a distribution's shell has one.
+    let answer = report(&synth.file(), &["--format", "json", "--by", "site"]);
+    assert_eq!(
+        answer.only_line(),
+        "no names for a frame in '/bin/sh': the file has changed since the capture"
+    );
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let sites = found["sites"].as_array().unwrap();
+    let raw = sites.iter().find(|site| site["domain"] == "raw").unwrap();
+    assert_eq!(raw["stack"][0]["function"], Value::Null);
+    assert_eq!(raw["stack"][0]["address"], 0x1000);
+    assert!(report(&synth.file(), &[]).stdout.contains("sh+0x1000"));
+}
