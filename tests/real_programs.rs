@@ -91,6 +91,7 @@ fn pip_downloads_a_package() {
     };
     assert_eq!(names(&outcome), names(&plain));
     assert_eq!(names(&outcome).len(), 1);
+    assert!(!outcome.captures().is_empty());
     for capture in outcome.captures() {
         Report::of(&capture).assert_exact();
     }
@@ -176,8 +177,8 @@ fn the_standard_librarys_tests_pass() {
     let outcome = run().run().success();
     assert_eq!(verdict(&outcome), verdict(&plain));
     assert_eq!(verdict(&outcome).len(), 2, "{}", outcome.stderr);
+    assert!(!outcome.captures().is_empty());
     for capture in outcome.captures() {
         Report::of(&capture).assert_exact();
     }
-    assert!(!outcome.captures().is_empty());
 }

@@ -348,7 +348,7 @@ fn only_the_chosen_domains_are_shown_and_ownership_stays() {
     let run = |domains: &str| {
         let probe = Traced::script(usual(), "alloc_probe.py")
             .argument(&library)
-            .arguments(["100", "1"]);
+            .arguments(["100", "pymalloc"]);
         let report = probe
             .set("PYTRACE_DOMAINS", domains)
             .run()

@@ -25,8 +25,9 @@ enum { ROWS_MAX = 64 };
 static struct row rows[ROWS_MAX];
 static int rows_used;
 
-/* Whether requests of up to 512 bytes in the mem and object domains are served by pymalloc. */
-static int pymalloc_serves;
+/* Who serves Python's blocks: for pymalloc and plain libc it is known how many bytes that are. */
+enum server { LIBC, PYMALLOC, SOMEONE_ELSE };
+static enum server server;
 
 static struct row *row_of(const char *domain, const char *function) {
   for (int i = 0; i < rows_used; i++)
@@ -48,10 +49,11 @@ struct block {
 };
 
 static int is_pooled(const struct row *row, size_t size) {
-  return pymalloc_serves && size <= 512 && (strcmp(row->domain, "mem") == 0 || strcmp(row->domain, "object") == 0);
+  return server == PYMALLOC && size <= 512 && (strcmp(row->domain, "mem") == 0 || strcmp(row->domain, "object") == 0);
 }
 
 static size_t served_bytes(const struct row *row, void *address, size_t size) {
+  if (server == SOMEONE_ELSE && strcmp(row->domain, "malloc") != 0) return 0;
   if (is_pooled(row, size)) return size == 0 ? 16 : (size + 15) & ~(size_t)15;
   return malloc_usable_size(address);
 }
@@ -310,8 +312,8 @@ static void find(struct api *api, const char *prefix) {
   }
 }
 
-EXPORT void probe_run(int rounds, int has_pymalloc) {
-  pymalloc_serves = has_pymalloc;
+EXPORT void probe_run(int rounds, enum server who_serves) {
+  server = who_serves;
   find(&raw, "PyMem_Raw");
   find(&mem, "PyMem_");
   find(&object, "PyObject_");

@@ -4,6 +4,6 @@ import ctypes
 import sys
 
 probe = ctypes.PyDLL(sys.argv[1])
-rounds, has_pymalloc = int(sys.argv[2]), int(sys.argv[3])
-probe.probe_run(rounds, has_pymalloc)
+rounds, server = int(sys.argv[2]), ["libc", "pymalloc", "other"].index(sys.argv[3])
+probe.probe_run(rounds, server)
 probe.probe_print()
