@@ -222,3 +222,68 @@ fn debug_file(build_id: &[u8]) -> Option<PathBuf> {
 fn demangled(name: &str) -> String {
     addr2line::demangle_auto(Cow::Borrowed(name), None).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This test's own executable, which has symbols, and lines where it was built with them.
+    fn this_program() -> Contents {
+        read(&std::env::current_exe().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_frame_is_named_after_the_call_and_not_the_return() {
+        let program = this_program();
+        let function = program
+            .functions
+            .iter()
+            .find(|function| function.2.contains("name_native_frames"))
+            .unwrap();
+        let mut model = Model::default();
+        let path = program.path.display().to_string();
+        for record in [
+            Record::String(path),
+            Record::Module(pytrace_model::record::Module {
+                path: StringId(1),
+                build_id: program.build_id.clone(),
+            }),
+            // The return address of a call that is the last instruction of the function lies behind it.
+            Record::Frame(Frame::Native {
+                module: ModuleId(1),
+                address: function.0 + function.1,
+            }),
+        ] {
+            model.apply(record).unwrap();
+        }
+        assert_eq!(name_native_frames(&mut model), Vec::<String>::new());
+        let name = &model.native_names[&FrameId(1)];
+        let found = model.string(name.function);
+        assert!(found.starts_with("pytrace::symbols::"), "{found}");
+    }
+
+    #[test]
+    fn an_address_between_functions_has_no_name() {
+        let file = SymbolFile {
+            functions: vec![(0x10, 8, "_ZN3foo3barEv".into()), (0x40, 8, "plain".into())],
+            lines: None,
+        };
+        let name = |address| file.name_of(address).map(|name| name.function);
+        assert_eq!(name(0x0f), None);
+        assert_eq!(name(0x10).as_deref(), Some("foo::bar()"));
+        assert_eq!(name(0x17).as_deref(), Some("foo::bar()"));
+        assert_eq!(name(0x18), None);
+        assert_eq!(name(0x47).as_deref(), Some("plain"));
+        assert_eq!(name(0x48), None);
+    }
+
+    #[test]
+    fn a_file_with_another_build_id_is_not_believed() {
+        let path = std::env::current_exe().unwrap();
+        let Err(reason) = SymbolFile::open(&path, b"another") else {
+            panic!("it was believed");
+        };
+        assert_eq!(reason, "the file has changed since the capture");
+        assert!(SymbolFile::open(Path::new("/no/such/file"), b"").is_err());
+    }
+}

@@ -42,7 +42,7 @@ fn output(arguments: &RunArguments, folder: &Path) -> Result<Option<Output>> {
             return Ok(None);
         }
         let output = Output::new(typed, folder)?;
-        output.check_folder()?;
+        output.check_writable()?;
         if arguments.force {
             output.remove_existing()?;
         }

@@ -253,3 +253,78 @@ fn not_run(file: &str, traced: &Run, alone: Option<&Run>) -> String {
         None => format!("{file} does not run a tiny Python program: {}", why(traced)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn findings(executable: Executable, traced: Option<Run>) -> Findings {
+        Findings {
+            name: "python3".into(),
+            file: Some(PathBuf::from("/bin/python3")),
+            executable,
+            library: Ok(PathBuf::from("/lib/libpytrace.so")),
+            traced,
+            alone: None,
+            capture: None,
+            complaints: Vec::new(),
+        }
+    }
+
+    fn fatal(findings: &Findings) -> String {
+        let checkup = Checkup::of(findings, Path::new("/tmp"));
+        assert!(!checkup.can_be_traced());
+        let mut checks = checkup.checks.into_iter();
+        let fatal = checks.find(|check| check.verdict == Verdict::Fatal);
+        fatal.unwrap().finding
+    }
+
+    #[test]
+    fn programs_that_take_no_library_are_told_before_they_are_run() {
+        let musl = Executable::Dynamic {
+            loader: PathBuf::from("/lib/ld-musl-x86_64.so.1"),
+        };
+        assert!(fatal(&findings(musl, None)).contains("musl"));
+        assert!(fatal(&findings(Executable::Static, None)).contains("statically"));
+        assert!(fatal(&findings(Executable::Foreign, None)).contains("another architecture"));
+    }
+
+    #[test]
+    fn a_library_that_was_not_loaded_is_explained_by_the_loader() {
+        let run = Run {
+            identity: Some(Identity {
+                implementation: "cpython".into(),
+                version: "3.11.7".into(),
+                ..Identity::default()
+            }),
+            failure: None,
+            stderr:
+                "ERROR: ld.so: object 'x' from LD_PRELOAD cannot be preloaded (wrong): ignored.\n"
+                    .into(),
+        };
+        let finding = fatal(&findings(Executable::Unknown, Some(run.clone())));
+        assert!(finding.contains("cannot be preloaded (wrong)"), "{finding}");
+        let silent = Run {
+            stderr: String::new(),
+            ..run
+        };
+        let finding = fatal(&findings(Executable::Unknown, Some(silent)));
+        assert!(finding.contains("drops LD_PRELOAD"), "{finding}");
+    }
+
+    #[test]
+    fn a_crash_under_the_library_alone_is_ours() {
+        let crash = Run {
+            failure: Some("it ended with signal: 11".into()),
+            ..Run::default()
+        };
+        let mut findings = findings(Executable::Unknown, Some(crash));
+        findings.alone = Some(Run {
+            identity: Some(Identity::default()),
+            ..Run::default()
+        });
+        let finding = fatal(&findings);
+        assert!(finding.contains("please report this"), "{finding}");
+    }
+}

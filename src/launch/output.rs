@@ -71,11 +71,15 @@ impl Output {
         Some(PathBuf::from(OsStr::from_bytes(&split.0)))
     }
 
-    /// Fails when no file can be made in the folder.
-    pub fn check_folder(&self) -> Result<()> {
+    /// Fails when no file can be made in the folder, or when the name is that of a folder.
+    pub fn check_writable(&self) -> Result<()> {
         let Some(folder) = self.folder() else {
             return Ok(());
         };
+        if let Some(path) = self.only_file().filter(|path| path.is_dir()) {
+            let source = io::Error::from(io::ErrorKind::IsADirectory);
+            return Err(Error::not_written(Some(&path), source));
+        }
         let access = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK);
         match access {
             Err(errno) => Err(Error::output_folder(&folder, errno.into())),
@@ -228,6 +232,6 @@ mod tests {
         output.remove_existing().unwrap();
         assert!(!old.exists());
         output.remove_existing().unwrap();
-        output.check_folder().unwrap();
+        output.check_writable().unwrap();
     }
 }
