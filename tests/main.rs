@@ -21,6 +21,7 @@ mod matrix; // every interpreter × every allocator; interpreters that are not k
 
 // Transparency: the program must not notice.
 mod entry_points; // every allocator function with absurd arguments, with and without the library
+mod hazards; // threads, forks, signals, greenlets, subinterpreters, limits, huge blocks
 mod real_programs; // pandas, lxml, pip, http.server, unittest
 
 // The interface.

@@ -117,7 +117,10 @@ fn bad_command_lines_get_one_line() {
         (&["run", "--depth", "4097", "true"], "4096"),
         (&["run", "missing.py"], "no such script: 'missing.py'"),
         (&["run", "-o", "a%q", "true"], "'%q'"),
-        (&["run", "-o", "/tmp", "true"], "'/tmp' could not be written"),
+        (
+            &["run", "-o", "/tmp", "true"],
+            "'/tmp' could not be written",
+        ),
         (
             &["run", "-o", "missing/a.pytrace", "true"],
             "choose another one with -o",

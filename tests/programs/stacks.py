@@ -9,6 +9,8 @@ import collections
 import functools
 import gc
 import json
+import os
+import signal
 import sys
 import threading
 import weakref
@@ -270,6 +272,25 @@ def code_from_text():
     exec(compile(f"def {name}():\n  kept.append(bytes(here(1423)))\n{name}()", "\U0001f600.py", "exec"))
 
 
+def code_that_comes_and_goes():
+    # Each function dies before the next is made, so that its code object's address is used again.
+    for number in range(300):
+        text = (
+            "\n" * (number % 7) + f"def made_{number}():\n  kept.append(bytes(here({3001 + number})))\nmade_{number}()"
+        )
+        exec(compile(text, f"made_{number}.py", "exec"), {"kept": kept, "bytes": bytes, "here": here})
+
+
+def interrupted():
+    def handler(number, frame):
+        kept.append(bytes(here(1553)))
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    sum(range(1000))
+    signal.signal(signal.SIGUSR1, before)
+
+
 def control_flow():
     for number in range(3):
         if number == 1:
@@ -350,6 +371,8 @@ def main():
     next(thrown)
     thrown.throw(ValueError())
     code_from_text()
+    code_that_comes_and_goes()
+    interrupted()
     control_flow()
     asyncio.run(asynchronous())
     thread = threading.Thread(target=keywords, kwargs={"size": 1523})
