@@ -311,8 +311,8 @@ pub struct SizeBucket {
     pub live_blocks: u64,
 }
 
-/// The size histogram of one domain; only buckets that are not empty, in ascending order. Sizes up to 1024 have a
-/// bucket each.
+/// Buckets of one domain's size histogram, in ascending order; each supersedes the one that begins at the same size, so
+/// a flush holds only those that changed. Sizes up to 1024 have a bucket each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// The domain.

@@ -102,9 +102,7 @@ impl Model {
             Record::ScopeCounters(of_scope) => {
                 self.scopes.insert(of_scope.scope, of_scope);
             }
-            Record::Sizes(sizes) => {
-                self.sizes.insert(sizes.domain, sizes);
-            }
+            Record::Sizes(sizes) => self.merge_sizes(sizes),
             Record::Pymalloc(pymalloc) => {
                 self.pymalloc.insert(pymalloc.moment, pymalloc);
             }
@@ -115,6 +113,25 @@ impl Model {
             Record::End(end) => self.end = Some(end),
         }
         Ok(())
+    }
+
+    /// Takes in the buckets that changed: each supersedes the one that begins at the same size.
+    fn merge_sizes(&mut self, changed: Sizes) {
+        let Sizes { domain, buckets } = changed;
+        let known = &mut self
+            .sizes
+            .entry(domain)
+            .or_insert_with(|| Sizes {
+                domain,
+                buckets: Vec::new(),
+            })
+            .buckets;
+        for bucket in buckets {
+            match known.binary_search_by_key(&bucket.from, |known| known.from) {
+                Ok(at) => known[at] = bucket,
+                Err(at) => known.insert(at, bucket),
+            }
+        }
     }
 
     /// The string of a handle; empty for the zero handle (and for one that no record made).

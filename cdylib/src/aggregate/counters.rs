@@ -1,0 +1,84 @@
+//! What is counted for a site, a domain, the total.
+//!
+//! Invariant: `allocations − frees = live.blocks` in a domain and in the total; a site's live numbers follow the blocks
+//! that it sized last.
+
+use pytrace_format::record::Counters;
+
+use super::peak::{AtPeak, PeakNumber};
+
+/// One row of counters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) allocations: u64,
+    pub(crate) reallocations: u64,
+    pub(crate) frees: u64,
+    pub(crate) requested_bytes: u64,
+    pub(crate) served_bytes: u64,
+    pub(crate) live_blocks: u64,
+    live_bytes: AtPeak,
+    pub(crate) temporary: u64,
+}
+
+impl Tally {
+    #[inline(always)]
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes.now()
+    }
+
+    /// A block was born.
+    #[inline(always)]
+    pub(crate) fn birth(&mut self, size: u64, served: u64, peak: PeakNumber) {
+        self.allocations += 1;
+        self.asked(size, served);
+        self.enter(size, peak);
+    }
+
+    /// A block was freed.
+    #[inline(always)]
+    pub(crate) fn death(&mut self, size: u64, peak: PeakNumber) {
+        self.frees += 1;
+        self.leave(size, peak);
+    }
+
+    /// Bytes were asked for.
+    #[inline(always)]
+    pub(crate) fn asked(&mut self, size: u64, served: u64) {
+        self.requested_bytes = self.requested_bytes.wrapping_add(size);
+        self.served_bytes = self.served_bytes.wrapping_add(served);
+    }
+
+    /// A block becomes live here.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, size: u64, peak: PeakNumber) {
+        self.live_blocks += 1;
+        self.live_bytes.add(size, peak);
+    }
+
+    /// A block stops being live here.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, size: u64, peak: PeakNumber) {
+        self.live_blocks = self.live_blocks.saturating_sub(1);
+        self.live_bytes.subtract(size, peak);
+    }
+
+    /// Bytes leave a block that stays live (part of a mapping was unmapped).
+    pub(crate) fn shrink(&mut self, bytes: u64, peak: PeakNumber) {
+        self.live_bytes.subtract(bytes, peak);
+    }
+
+    /// As the capture says it.
+    pub(crate) fn record(&self, peak: PeakNumber) -> Counters {
+        Counters {
+            allocations: self.allocations,
+            reallocations: self.reallocations,
+            frees: self.frees,
+            requested_bytes: self.requested_bytes,
+            served_bytes: self.served_bytes,
+            live_blocks: self.live_blocks,
+            live_bytes: self.live_bytes.now(),
+            peak_bytes: self.live_bytes.at(peak),
+            temporary_allocations: self.temporary,
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! The live table: which block is at an address.
+//!
+//! `address / 16` indexes leaves of 1 MiB of address space, made on demand: no hashing, no tombstones. A block is at least
+//! 16 bytes from the next one, so it has one 4-byte slot or more: a block that was served 24 bytes or more uses two (site,
+//! size), a smaller one holds the number of an interned (site, size) pair. Allocators that align small blocks to 8 bytes
+//! only (mimalloc) make a leaf switch to `address / 8`. Sizes that do not fit 32 bits lie in a side map.
+//!
+//! Invariant: a slot that is not 0 is the head of a live block or the size that follows one. Used by the aggregator alone.
+
+use core::ptr::NonNull;
+
+use crate::stack::names::FastMap;
+use crate::sys::heap;
+
+/// Bytes of address space per leaf.
+const LEAF_SHIFT: u32 = 20;
+const LEAF_BYTES: u64 = 1 << LEAF_SHIFT;
+/// Leaves per middle table, and middle tables: together 47 bits of address.
+const MIDDLE_BITS: u32 = 13;
+const TOP_BITS: u32 = 47 - LEAF_SHIFT - MIDDLE_BITS;
+
+/// From this served size on a block has two slots of its own (malloc's smallest block: 24 usable of 32).
+const TWO_SLOTS: u64 = 24;
+/// Marks a slot that holds the number of a pair.
+const PAIR: u32 = 1 << 31;
+/// The size that says: look in the side map.
+const HUGE: u32 = u32::MAX;
+
+/// A live block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Block {
+    /// Its site, a row of the site table.
+    pub(crate) site: u32,
+    /// Its requested size, bytes.
+    pub(crate) size: u64,
+}
+
+struct Leaf {
+    slots: NonNull<u32>,
+    /// Bytes per slot, as a shift: 4, or 3 in a leaf with blocks aligned to 8 only.
+    shift: u32,
+}
+
+type Middle = [Option<Leaf>; 1 << MIDDLE_BITS];
+
+/// The table.
+pub(crate) struct LiveTable {
+    top: Vec<Option<Box<Middle>>>,
+    pairs: Vec<Block>,
+    pair_numbers: FastMap<(u32, u64), u32>,
+    huge: FastMap<u64, u64>,
+}
+
+// SAFETY: the leaves' memory is the table's own.
+unsafe impl Send for LiveTable {}
+
+impl Leaf {
+    fn map(shift: u32) -> Option<Leaf> {
+        let slots = NonNull::new(heap::map(Leaf::bytes(shift))?.cast())?;
+        Some(Leaf { slots, shift })
+    }
+
+    const fn bytes(shift: u32) -> usize {
+        (LEAF_BYTES >> shift) as usize * size_of::<u32>()
+    }
+
+    fn slots(&mut self) -> &mut [u32] {
+        // SAFETY: the mapping has exactly this many zero-initialised slots, and belongs to this leaf alone.
+        unsafe {
+            core::slice::from_raw_parts_mut(
+                self.slots.as_ptr(),
+                Leaf::bytes(self.shift) / size_of::<u32>(),
+            )
+        }
+    }
+
+    /// Changes from 16 to 8 bytes a slot; false when there is no memory for it.
+    #[cold]
+    fn refine(&mut self) -> bool {
+        let Some(mut fine) = Leaf::map(3) else {
+            return false;
+        };
+        let (old, new) = (self.slots(), fine.slots());
+        let mut at = 0;
+        while let Some(&head) = old.get(at) {
+            if head != 0 {
+                new[at * 2] = head;
+                if head & PAIR == 0 {
+                    at += 1;
+                    new[at * 2 - 1] = old.get(at).copied().unwrap_or(0);
+                }
+            }
+            at += 1;
+        }
+        // SAFETY: the old slots were copied, and `self` forgets them below.
+        unsafe { heap::unmap(self.slots.as_ptr().cast(), Leaf::bytes(self.shift)) };
+        *self = fine;
+        true
+    }
+}
+
+impl LiveTable {
+    pub(crate) fn new() -> Self {
+        LiveTable {
+            top: Vec::new(),
+            pairs: Vec::new(),
+            pair_numbers: FastMap::default(),
+            huge: FastMap::default(),
+        }
+    }
+
+    /// The leaf of an address, if blocks were ever there.
+    #[inline]
+    fn leaf(&mut self, address: u64) -> Option<&mut Leaf> {
+        let number = address >> LEAF_SHIFT;
+        self.top
+            .get_mut((number >> MIDDLE_BITS) as usize)?
+            .as_mut()?
+            .get_mut((number & ((1 << MIDDLE_BITS) - 1)) as usize)?
+            .as_mut()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_leaf(&mut self, address: u64) -> Option<()> {
+        if self.top.is_empty() {
+            self.top.resize_with(1 << TOP_BITS, || None);
+        }
+        let number = address >> LEAF_SHIFT;
+        let middle = self
+            .top
+            .get_mut((number >> MIDDLE_BITS) as usize)?
+            .get_or_insert_with(|| Box::new([const { None }; 1 << MIDDLE_BITS]));
+        let entry = middle.get_mut((number & ((1 << MIDDLE_BITS) - 1)) as usize)?;
+        if entry.is_none() {
+            *entry = Some(Leaf::map(4)?);
+        }
+        Some(())
+    }
+
+    /// Puts a block in. Returns the block that was thought to be there, if any: its free was never seen.
+    /// `Err` when there is no memory for the table.
+    pub(crate) fn insert(
+        &mut self,
+        address: u64,
+        block: Block,
+        served: u64,
+    ) -> Result<Option<Block>, ()> {
+        let old = self.remove(address);
+        if self.leaf(address).is_none() {
+            self.make_leaf(address).ok_or(())?;
+        }
+        let pair = if served < TWO_SLOTS {
+            Some(self.pair(block))
+        } else {
+            None
+        };
+        let small_size = u32::try_from(block.size).ok().filter(|&size| size != HUGE);
+        if pair.is_none() && small_size.is_none() {
+            self.huge.insert(address, block.size);
+        }
+        let leaf = self.leaf(address).ok_or(())?;
+        if address & 8 != 0 && leaf.shift == 4 && !leaf.refine() {
+            return Err(());
+        }
+        let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
+        let slots = leaf.slots();
+        match pair {
+            Some(number) => slots[at] = PAIR | number,
+            None => {
+                slots[at] = block.site + 1;
+                if let Some(second) = slots.get_mut(at + 1) {
+                    *second = small_size.unwrap_or(HUGE);
+                } else {
+                    // A block whose second slot lies in the next leaf: its size goes to the side map.
+                    self.huge.insert(address, block.size);
+                }
+            }
+        }
+        Ok(old)
+    }
+
+    /// Takes the block at an address out.
+    #[inline]
+    pub(crate) fn remove(&mut self, address: u64) -> Option<Block> {
+        let leaf = self.leaf(address)?;
+        if address & 8 != 0 && leaf.shift == 4 {
+            return None;
+        }
+        let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
+        let slots = leaf.slots();
+        let head = core::mem::take(slots.get_mut(at)?);
+        if head == 0 {
+            return None;
+        }
+        if head & PAIR != 0 {
+            return self.pairs.get((head & !PAIR) as usize).copied();
+        }
+        let size = slots.get_mut(at + 1).map_or(HUGE, core::mem::take);
+        let size = match size {
+            HUGE => self.huge.remove(&address).unwrap_or(u64::from(HUGE)),
+            size => u64::from(size),
+        };
+        Some(Block {
+            site: head - 1,
+            size,
+        })
+    }
+
+    /// Asks the processor to fetch what an event about this address will need.
+    #[inline]
+    pub(crate) fn prefetch(&mut self, address: u64) {
+        if let Some(leaf) = self.leaf(address) {
+            let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
+            // SAFETY: a prefetch is a hint: it never faults.
+            unsafe {
+                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
+                    leaf.slots.as_ptr().wrapping_add(at).cast(),
+                );
+            }
+        }
+    }
+
+    fn pair(&mut self, block: Block) -> u32 {
+        let next = self.pairs.len() as u32;
+        let number = *self
+            .pair_numbers
+            .entry((block.site, block.size))
+            .or_insert(next);
+        if number == next {
+            self.pairs.push(block);
+        }
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn block(site: u32, size: u64) -> Block {
+        Block { site, size }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_once() {
+        let mut table = LiveTable::new();
+        for (address, size, served) in [
+            (0x1000, 1, 16),
+            (0x1010, 16, 16),
+            (0x1020, 0, 24),
+            (0x7fff_ffff_fff0, 9, 16),
+            (0x7fff_ffef_fff0, 40, 40),
+            (0x2000, 5 << 32, 5 << 32),
+            (0x3000, u64::from(u32::MAX), u64::from(u32::MAX)),
+        ] {
+            assert_eq!(
+                table.insert(address, block(7, size), served),
+                Ok(None),
+                "{address:x}"
+            );
+            assert_eq!(table.remove(address), Some(block(7, size)), "{address:x}");
+            assert_eq!(table.remove(address), None, "{address:x}");
+        }
+    }
+
+    #[test]
+    fn an_address_given_out_twice_returns_the_old_block() {
+        let mut table = LiveTable::new();
+        assert_eq!(table.insert(0x1000, block(1, 64), 64), Ok(None));
+        assert_eq!(
+            table.insert(0x1000, block(2, 8), 16),
+            Ok(Some(block(1, 64)))
+        );
+        assert_eq!(table.remove(0x1000), Some(block(2, 8)));
+    }
+
+    #[test]
+    fn blocks_aligned_to_eight_refine_their_leaf() {
+        let mut table = LiveTable::new();
+        assert_eq!(table.insert(0x10_0000, block(1, 100), 112), Ok(None));
+        assert_eq!(table.insert(0x10_0070, block(2, 3), 8), Ok(None));
+        assert_eq!(table.insert(0x10_0078, block(3, 8), 8), Ok(None));
+        assert_eq!(table.insert(0x10_0080, block(4, 24), 24), Ok(None));
+        assert_eq!(table.insert(0x10_0098, block(5, 24), 24), Ok(None));
+        let out: Vec<_> = [0x00u64, 0x70, 0x78, 0x80, 0x98]
+            .map(|low| table.remove(0x10_0000 + low))
+            .into();
+        let expected = [
+            block(1, 100),
+            block(2, 3),
+            block(3, 8),
+            block(4, 24),
+            block(5, 24),
+        ]
+        .map(Some);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn agrees_with_a_map_over_a_long_random_history() {
+        let mut table = LiveTable::new();
+        let mut model = BTreeMap::new();
+        let mut seed = 1u64;
+        for _ in 0..200_000 {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let place = (seed >> 33) % 5000;
+            let small = place % 2 == 0;
+            let address = 0x5555_0000_0000 + place * 64;
+            let value = block(
+                (seed >> 20) as u32 & 0xffff,
+                if small { seed % 17 } else { 24 + seed % 9000 },
+            );
+            if seed >> 63 == 0 {
+                let served = if small { 16 } else { value.size + 8 };
+                assert_eq!(
+                    table.insert(address, value, served),
+                    Ok(model.insert(address, value))
+                );
+            } else {
+                assert_eq!(table.remove(address), model.remove(&address));
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Putting the threads' streams in order.
+//!
+//! A pass first notes how far each thread has published (its cursor), threads with newer segments first, then takes the
+//! full buffers that wait in the channel, and then applies everything up to those notes in the order of the segments.
+//! Reading newer segments' threads first makes the notes a consistent cut: when an event is inside, so is everything that
+//! happened before it, since that was published earlier and its thread is looked at later (see `events::segment`).
+//!
+//! Invariant: a buffer of a slot is read only after all earlier ones of that slot, and given back when read to its end.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::apply::{Books, ThreadState};
+use crate::events::buffer::Buffer;
+use crate::events::event::{Event, Kind};
+use crate::events::slot::Slot;
+use crate::events::transport::Transport;
+
+/// How far ahead of the event that is applied the table's memory is asked for.
+const PREFETCH_DISTANCE: usize = 12;
+
+/// The reading end of one slot.
+#[derive(Default)]
+struct Reader {
+    /// Full buffers that were received, oldest first.
+    full: VecDeque<Buffer>,
+    /// Events of the oldest unread buffer that were applied.
+    position: usize,
+    /// The segment that the next event belongs to, unless it is a mark.
+    segment: u64,
+    /// Up to where this pass may read: a buffer and a number of its events.
+    note: Option<(Buffer, usize)>,
+    thread: ThreadState,
+}
+
+/// All readers, by the slots' names.
+#[derive(Default)]
+pub(crate) struct Merge {
+    readers: Vec<Reader>,
+}
+
+impl Reader {
+    /// The buffer to read next, and how many of its events may be read in this pass.
+    fn front(&self) -> Option<(Buffer, usize)> {
+        let (noted, count) = self.note?;
+        match self.full.front() {
+            Some(&buffer) if buffer.index() < noted.index() => Some((buffer, buffer.events())),
+            _ => Some((noted, count)),
+        }
+    }
+
+    /// The events that can be read without leaving a buffer, in this pass.
+    fn readable(&self) -> &[Event] {
+        let Some((buffer, count)) = self.front() else {
+            return &[];
+        };
+        // SAFETY: `count` events are published: it is the length of a closed buffer, or what the owner's cursor showed
+        // (Acquire in `Slot::published`); the buffer is recycled only by `advance`, which needs `&mut self`.
+        let events = unsafe { buffer.published(count) };
+        events.get(self.position..).unwrap_or(&[])
+    }
+
+    /// Leaves buffers that are read to their end.
+    fn advance(&mut self, transport: &Transport) {
+        while let (Some(&buffer), Some((noted, _))) = (self.full.front(), self.note) {
+            let finished = buffer.index() < noted.index() && self.position >= buffer.events();
+            if !finished {
+                return;
+            }
+            self.full.pop_front();
+            self.position = 0;
+            transport.recycle(buffer);
+        }
+    }
+
+    /// The segment of the next event.
+    fn next_segment(&self) -> Option<u64> {
+        let event = self.readable().first()?;
+        Some(match event.kind() {
+            Kind::Segment => event.body(),
+            _ => self.segment,
+        })
+    }
+}
+
+impl Merge {
+    /// One pass over everything published. Returns the number of events applied.
+    pub(crate) fn pass(
+        &mut self,
+        slots: &[&'static Slot],
+        transport: &Transport,
+        books: &mut Books,
+    ) -> u64 {
+        let before = books.quality.events;
+        self.note_published(slots);
+        while let Some(buffer) = transport.receive() {
+            if let Some(reader) = self.readers.get_mut(usize::from(buffer.slot())) {
+                reader.full.push_back(buffer);
+            }
+        }
+        let mut ready = BinaryHeap::new();
+        for (at, reader) in self.readers.iter_mut().enumerate() {
+            reader.advance(transport);
+            if let Some(segment) = reader.next_segment() {
+                ready.push(Reverse((segment, at)));
+            }
+        }
+        while let Some(Reverse((_, at))) = ready.pop() {
+            let limit = ready
+                .peek()
+                .map_or(u64::MAX, |Reverse((segment, _))| *segment);
+            let Some(reader) = self.readers.get_mut(at) else {
+                continue;
+            };
+            if let Some(segment) = run(reader, limit, transport, books) {
+                ready.push(Reverse((segment, at)));
+            }
+        }
+        books.quality.events - before
+    }
+
+    /// Notes what each slot has published, newest segments first.
+    fn note_published(&mut self, slots: &[&'static Slot]) {
+        let mut order: Vec<(u64, &'static Slot)> = slots
+            .iter()
+            .map(|slot| (slot.newest_segment(), *slot))
+            .collect();
+        order.sort_unstable_by_key(|(segment, _)| Reverse(*segment));
+        if self.readers.len() < slots.len() + 1 {
+            self.readers.resize_with(slots.len() + 1, Reader::default);
+        }
+        for (_, slot) in order {
+            let cursor = slot.published();
+            let note = Buffer::of_cursor(cursor).map(|buffer| {
+                let count = (cursor as usize - buffer.first() as usize) / size_of::<Event>();
+                (buffer, count)
+            });
+            if let Some(reader) = self.readers.get_mut(usize::from(slot.name())) {
+                reader.note = note;
+            }
+        }
+    }
+
+    /// Whether everything that a slot published has been applied, as of the last pass.
+    pub(crate) fn is_drained(&self, slot: &Slot) -> bool {
+        let cursor = slot.published();
+        self.readers
+            .get(usize::from(slot.name()))
+            .is_some_and(|reader| {
+                reader.full.is_empty()
+                    && reader.note.is_some_and(|(buffer, count)| {
+                        Buffer::of_cursor(cursor) == Some(buffer)
+                            && reader.position == count
+                            && cursor as usize
+                                == buffer.first() as usize + count * size_of::<Event>()
+                    })
+            })
+    }
+
+    /// Forgets what was kept of a thread that ended, before its slot gets a new owner.
+    pub(crate) fn forget_thread(&mut self, slot: &Slot) {
+        if let Some(reader) = self.readers.get_mut(usize::from(slot.name())) {
+            reader.thread = ThreadState::default();
+        }
+    }
+}
+
+/// Applies a reader's events while their segment is at most `limit`. Returns the segment it stopped before.
+fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books) -> Option<u64> {
+    loop {
+        let Some((buffer, count)) = reader.front() else {
+            return None;
+        };
+        // SAFETY: as in `readable`; the slice ends with this iteration, before `advance` may recycle the buffer.
+        let events = unsafe { buffer.published(count) };
+        let mut position = reader.position;
+        let mut stop = None;
+        while let Some(&event) = events.get(position) {
+            if event.kind() == Kind::Segment {
+                let segment = event.body();
+                if segment > limit {
+                    stop = Some(segment);
+                    break;
+                }
+                reader.segment = segment;
+            }
+            if let Some(&ahead) = events.get(position + PREFETCH_DISTANCE) {
+                books.prefetch(ahead);
+            }
+            books.apply(&mut reader.thread, event);
+            position += 1;
+        }
+        reader.position = position;
+        if stop.is_some() {
+            return stop;
+        }
+        let was = reader.full.len();
+        reader.advance(transport);
+        if reader.full.len() == was {
+            // Nothing was left behind, so this was the noted end.
+            return None;
+        }
+    }
+}

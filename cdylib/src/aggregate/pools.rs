@@ -1,0 +1,205 @@
+//! pymalloc's pools and size classes, as the events tell them: live blocks per pool.
+//!
+//! Invariant: a pool is in the map while it has a live block. The exact state at exit is walked in memory by
+//! `python::arenas`; the two agree on pools and blocks in use.
+
+use pytrace_format::record::{Moment, Pymalloc, SizeClass};
+
+use super::peak::{AtPeak, PeakNumber};
+use crate::python::arenas::{CLASSES, POOL_HEADER_BYTES, class_bytes};
+use crate::stack::names::FastMap;
+
+#[derive(Clone, Copy, Default)]
+struct Pool {
+    class: u8,
+    live: u16,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Class {
+    pools: AtPeak,
+    full: AtPeak,
+    blocks: AtPeak,
+}
+
+/// Pools, classes and arenas.
+pub(crate) struct Pools {
+    pool_shift: u32,
+    arena_bytes: u64,
+    pools: FastMap<u64, Pool>,
+    classes: [Class; CLASSES],
+    arenas: AtPeak,
+    arenas_most: u64,
+    arenas_mapped: u64,
+    arenas_unmapped: u64,
+}
+
+impl Pools {
+    pub(crate) fn new() -> Self {
+        Pools {
+            pool_shift: 14,
+            arena_bytes: 0,
+            pools: FastMap::default(),
+            classes: [Class::default(); CLASSES],
+            arenas: AtPeak::default(),
+            arenas_most: 0,
+            arenas_mapped: 0,
+            arenas_unmapped: 0,
+        }
+    }
+
+    /// Arenas mapped now.
+    pub(crate) fn arenas(&self) -> u64 {
+        self.arenas.now()
+    }
+
+    pub(crate) fn arena_mapped(&mut self, bytes: u64, pool_bytes: u64, peak: PeakNumber) {
+        self.arena_bytes = bytes;
+        self.pool_shift = pool_bytes.trailing_zeros();
+        self.arenas.add(1, peak);
+        self.arenas_most = self.arenas_most.max(self.arenas.now());
+        self.arenas_mapped += 1;
+    }
+
+    pub(crate) fn arena_unmapped(&mut self, peak: PeakNumber) {
+        self.arenas.subtract(1, peak);
+        self.arenas_unmapped += 1;
+    }
+
+    fn capacity(&self, class: u8) -> u64 {
+        ((1u64 << self.pool_shift) - POOL_HEADER_BYTES) / class_bytes(usize::from(class))
+    }
+
+    /// A block of a size class was born.
+    #[inline]
+    pub(crate) fn birth(&mut self, address: u64, served: u64, peak: PeakNumber) {
+        let class = (served / 16).wrapping_sub(1) as u8;
+        let Some(row) = self.classes.get_mut(usize::from(class)) else {
+            return;
+        };
+        row.blocks.add(1, peak);
+        let pool = self.pools.entry(address >> self.pool_shift).or_default();
+        if pool.live == 0 {
+            row.pools.add(1, peak);
+            pool.class = class;
+        }
+        pool.live += 1;
+        let live = u64::from(pool.live);
+        if live == self.capacity(class)
+            && let Some(row) = self.classes.get_mut(usize::from(class))
+        {
+            row.full.add(1, peak);
+        }
+    }
+
+    /// A block died; it is of no pool that we know unless pymalloc served it.
+    #[inline]
+    pub(crate) fn death(&mut self, address: u64, peak: PeakNumber) {
+        let key = address >> self.pool_shift;
+        let Some(pool) = self.pools.get_mut(&key) else {
+            return;
+        };
+        pool.live -= 1;
+        let Pool { class, live } = *pool;
+        if live == 0 {
+            self.pools.remove(&key);
+        }
+        let was_full = u64::from(live) + 1 == self.capacity(class);
+        if let Some(row) = self.classes.get_mut(usize::from(class)) {
+            row.blocks.subtract(1, peak);
+            if live == 0 {
+                row.pools.subtract(1, peak);
+            }
+            if was_full {
+                row.full.subtract(1, peak);
+            }
+        }
+    }
+
+    /// The state now, or at the peak; `None` when no arena was ever mapped.
+    pub(crate) fn state(&self, moment: Moment, peak: PeakNumber) -> Option<Pymalloc> {
+        if self.arenas_mapped == 0 {
+            return None;
+        }
+        let value = |counter: &AtPeak| match moment {
+            Moment::Peak => counter.at(peak),
+            _ => counter.now(),
+        };
+        let pool_bytes = 1u64 << self.pool_shift;
+        let arenas = value(&self.arenas);
+        let mut classes = Vec::new();
+        let (mut used, mut full) = (0, 0);
+        for (row, class) in self.classes.iter().zip(0u8..) {
+            let pools = value(&row.pools);
+            if pools == 0 {
+                continue;
+            }
+            let blocks = value(&row.blocks);
+            used += pools;
+            full += value(&row.full);
+            classes.push(SizeClass {
+                size: class_bytes(usize::from(class)) as u32,
+                pools,
+                blocks_in_use: blocks,
+                blocks_free: (pools * self.capacity(class)).saturating_sub(blocks),
+            });
+        }
+        let pools_total =
+            arenas * crate::python::arenas::pools_per_arena(self.arena_bytes, pool_bytes);
+        Some(Pymalloc {
+            moment,
+            arena_bytes: self.arena_bytes,
+            pool_bytes,
+            arenas,
+            arenas_peak: self.arenas_most,
+            arenas_allocated_total: self.arenas_mapped,
+            arenas_freed_total: self.arenas_unmapped,
+            pools_total,
+            pools_free: pools_total.saturating_sub(used),
+            pools_partial: used - full,
+            pools_full: full,
+            classes,
+            arena_bytes_in_use: Vec::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pools_fill_empty_and_are_remembered_at_the_peak() {
+        let mut pools = Pools::new();
+        assert!(pools.state(Moment::ExitByEvents, 0).is_none());
+        pools.arena_mapped(1 << 20, 1 << 14, 0);
+        let capacity = ((1 << 14) - 48) / 512;
+        for block in 0..capacity {
+            pools.birth(0x10_0000 + 48 + block * 512, 512, 0);
+        }
+        let full = pools.state(Moment::ExitByEvents, 0).expect("an arena");
+        assert_eq!(
+            (
+                full.pools_full,
+                full.pools_partial,
+                full.classes[0].blocks_in_use
+            ),
+            (1, 0, capacity)
+        );
+        for block in 0..capacity {
+            pools.death(0x10_0000 + 48 + block * 512, 1);
+        }
+        pools.death(0x10_0000, 1);
+        pools.arena_unmapped(1);
+        let empty = pools.state(Moment::ExitByEvents, 1).expect("an arena once");
+        assert_eq!(
+            (empty.arenas, empty.arenas_peak, empty.classes.len()),
+            (0, 1, 0)
+        );
+        let peak = pools.state(Moment::Peak, 1).expect("an arena once");
+        assert_eq!(
+            (peak.arenas, peak.pools_full, peak.classes[0].blocks_in_use),
+            (1, 1, capacity)
+        );
+    }
+}

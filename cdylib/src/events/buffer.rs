@@ -1,0 +1,121 @@
+//! A buffer of events: 64 KiB, aligned to its size, so that a cursor into it names it.
+//!
+//! Invariant: the owner thread alone writes, up to its cursor; a buffer has one owner until it is handed over whole.
+
+use core::ptr::NonNull;
+
+use super::event::{Event, MOST_PER_CALL};
+use crate::sys::heap;
+
+/// Size and alignment of a buffer, bytes.
+pub(crate) const SIZE: usize = 64 << 10;
+
+/// What stands in front of the events.
+#[repr(C, align(64))]
+struct Header {
+    /// The slot whose thread fills it.
+    slot: u16,
+    /// Position in that slot's sequence of buffers.
+    index: u64,
+    /// Events in it, once it is full.
+    events: usize,
+}
+
+const FIRST_EVENT: usize = size_of::<Header>();
+
+/// A buffer, by its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Buffer(NonNull<Header>);
+
+// SAFETY: a buffer is plain memory; who may touch which part is the module's invariant.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// Maps a new buffer.
+    pub(crate) fn map() -> Option<Buffer> {
+        // Twice the size holds an aligned one; what lies around it is given back.
+        let raw = heap::map(2 * SIZE)? as usize;
+        let base = raw.next_multiple_of(SIZE);
+        // SAFETY: the parts outside `[base, base + SIZE)` of a mapping that nobody else knows.
+        unsafe {
+            if base > raw {
+                heap::unmap(raw as *mut u8, base - raw);
+            }
+            let end = base + SIZE;
+            let raw_end = raw + 2 * SIZE;
+            if raw_end > end {
+                heap::unmap(end as *mut u8, raw_end - end);
+            }
+        }
+        NonNull::new(base as *mut Header).map(Buffer)
+    }
+
+    /// The buffer that a cursor points into.
+    pub(crate) fn of_cursor(cursor: *mut Event) -> Option<Buffer> {
+        NonNull::new((cursor as usize & !(SIZE - 1)) as *mut Header).map(Buffer)
+    }
+
+    /// Makes the buffer the `index`-th of a slot. The caller owns it.
+    pub(crate) fn assign(self, slot: u16, index: u64) {
+        // SAFETY: the caller owns the buffer, so nobody else reads its header.
+        unsafe {
+            self.0.write(Header {
+                slot,
+                index,
+                events: 0,
+            });
+        }
+    }
+
+    /// The slot whose thread fills or filled it.
+    pub(crate) fn slot(self) -> u16 {
+        // SAFETY: written by `assign` before the buffer was published, and stable since.
+        unsafe { (*self.0.as_ptr()).slot }
+    }
+
+    /// Position in the slot's sequence of buffers.
+    pub(crate) fn index(self) -> u64 {
+        // SAFETY: as for `slot`.
+        unsafe { (*self.0.as_ptr()).index }
+    }
+
+    /// Where the first event goes.
+    pub(crate) fn first(self) -> *mut Event {
+        (self.0.as_ptr() as usize + FIRST_EVENT) as *mut Event
+    }
+
+    /// The last place from which everything that one call writes still fits.
+    pub(crate) fn limit(self) -> *mut Event {
+        (self.0.as_ptr() as usize + SIZE - (MOST_PER_CALL + 1) * size_of::<Event>()) as *mut Event
+    }
+
+    /// Notes how many events a full buffer holds, before it is handed over.
+    pub(crate) fn close(self, cursor: *mut Event) {
+        let events = (cursor as usize - self.first() as usize) / size_of::<Event>();
+        // SAFETY: the caller owns the buffer.
+        unsafe { (*self.0.as_ptr()).events = events };
+    }
+
+    /// Events in a buffer that was handed over.
+    pub(crate) fn events(self) -> usize {
+        // SAFETY: written by `close` before the hand-over.
+        unsafe { (*self.0.as_ptr()).events }
+    }
+
+    /// The events before `end` (a count), which must have been published.
+    ///
+    /// # Safety
+    /// The first `end` events were written and published, and the buffer is not recycled while the slice lives.
+    pub(crate) unsafe fn published<'a>(self, end: usize) -> &'a [Event] {
+        // SAFETY: the caller's promise.
+        unsafe { core::slice::from_raw_parts(self.first(), end) }
+    }
+}
+
+impl Buffer {
+    /// Gives the buffer's memory back. The caller owns it, and no slice of it lives.
+    pub(crate) fn unmap(self) {
+        // SAFETY: the whole of a mapping that `map` made, owned by the caller.
+        unsafe { heap::unmap(self.0.as_ptr().cast(), SIZE) };
+    }
+}

@@ -1,0 +1,166 @@
+//! A thread's slot: its buffer and its caches. Slots outlive their threads and are used again.
+//!
+//! Invariant: `cursor` is written by the owner thread alone, with Release after the events before it are complete; it names
+//! the live buffer too (buffers are aligned to their size), so one load tells a reader what is published.
+
+use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use super::buffer::Buffer;
+use super::event::Event;
+use super::segment::Segments;
+use crate::stack::cache::StackCache;
+use crate::sys::heap;
+
+/// The order of events between threads.
+pub(crate) static SEGMENTS: Segments = Segments::new();
+
+/// One thread's slot.
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    cursor: AtomicPtr<Event>,
+    limit: Cell<*mut Event>,
+    name: Cell<u16>,
+    /// Position that the next buffer will have in this slot's sequence.
+    next_index: Cell<u64>,
+    /// Number of the segment that the thread started last.
+    segment: AtomicU64,
+    /// Events for which there was no room.
+    lost: AtomicU64,
+    /// Kernel id of the owner.
+    thread_id: AtomicU32,
+    stacks: UnsafeCell<StackCache>,
+}
+
+// SAFETY: `Cell`s and the stack cache are the owner thread's alone (see `stacks`); the rest is atomic.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// Maps a new slot with a first buffer.
+    pub(crate) fn map(name: u16) -> Option<&'static Slot> {
+        let buffer = Buffer::map()?;
+        buffer.assign(name, 0);
+        let pages: *mut Slot = heap::map(size_of::<Slot>().next_multiple_of(4096))?.cast();
+        // SAFETY: fresh pages, large enough and page-aligned; never unmapped.
+        unsafe {
+            pages.write(Slot {
+                cursor: AtomicPtr::new(buffer.first()),
+                limit: Cell::new(buffer.limit()),
+                name: Cell::new(name),
+                next_index: Cell::new(1),
+                segment: AtomicU64::new(0),
+                lost: AtomicU64::new(0),
+                thread_id: AtomicU32::new(0),
+                stacks: UnsafeCell::new(StackCache::new()),
+            });
+            Some(&*pages)
+        }
+    }
+
+    /// Gives the slot to the calling thread.
+    pub(crate) fn own(&self, thread_id: u32) {
+        self.thread_id.store(thread_id, Ordering::Release);
+    }
+
+    /// Kernel id of the owner.
+    pub(crate) fn thread_id(&self) -> u32 {
+        self.thread_id.load(Ordering::Acquire)
+    }
+
+    /// The slot's name in the segment word: its row in the registry.
+    pub(crate) fn name(&self) -> u16 {
+        self.name.get()
+    }
+
+    /// What is published: the place after the last complete event.
+    pub(crate) fn published(&self) -> *mut Event {
+        // Acquire pairs with the Release of `append`: the events before the cursor are seen.
+        self.cursor.load(Ordering::Acquire)
+    }
+
+    /// Number of the newest segment of this thread.
+    pub(crate) fn newest_segment(&self) -> u64 {
+        self.segment.load(Ordering::Acquire)
+    }
+
+    /// Events lost so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Counts events that could not be recorded.
+    pub(crate) fn lose(&self, events: u64) {
+        self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// The thread's stack caches.
+    ///
+    /// # Safety
+    /// The caller is the owner thread, in a hook, and holds no other reference from this call.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref)] // the witness that there is one user is the hook, which is not part of the slot
+    pub(crate) unsafe fn stacks(&self) -> &mut StackCache {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.stacks.get() }
+    }
+
+    /// Appends an event, with the wide prefix in front if there is one. The owner thread only.
+    #[inline(always)]
+    pub(crate) fn append(&self, prefix: Option<Event>, event: Event) {
+        let mut cursor = self.cursor.load(Ordering::Relaxed);
+        if cursor > self.limit.get() || !SEGMENTS.is_current(self.name.get()) {
+            match self.prepare() {
+                Some(ready) => cursor = ready,
+                None => return self.lose(1),
+            }
+        }
+        // SAFETY: at most `limit`, from where all that one call writes fits; the buffer is this thread's.
+        unsafe {
+            if let Some(prefix) = prefix {
+                cursor.write(prefix);
+                cursor = cursor.add(1);
+            }
+            cursor.write(event);
+            cursor = cursor.add(1);
+        }
+        // Release pairs with `published`.
+        self.cursor.store(cursor, Ordering::Release);
+    }
+
+    /// Makes room and starts a segment if another thread recorded since. `None`: no room was to be had.
+    #[cold]
+    #[inline(never)]
+    fn prepare(&self) -> Option<*mut Event> {
+        if self.cursor.load(Ordering::Relaxed) > self.limit.get() {
+            self.renew_buffer()?;
+        }
+        let cursor = self.cursor.load(Ordering::Relaxed);
+        let name = self.name.get();
+        if SEGMENTS.is_current(name) {
+            return Some(cursor);
+        }
+        let number = SEGMENTS.start(name);
+        // SAFETY: as in `append`.
+        let next = unsafe {
+            cursor.write(Event::segment(number));
+            cursor.add(1)
+        };
+        self.cursor.store(next, Ordering::Release);
+        self.segment.store(number, Ordering::Release);
+        Some(next)
+    }
+
+    /// Hands the full buffer over and takes an empty one.
+    fn renew_buffer(&self) -> Option<()> {
+        let cursor = self.cursor.load(Ordering::Relaxed);
+        let full = Buffer::of_cursor(cursor)?;
+        full.close(cursor);
+        let empty =
+            crate::session::current()?.exchange(full, self.name.get(), self.next_index.get())?;
+        self.next_index.set(self.next_index.get() + 1);
+        self.limit.set(empty.limit());
+        // Release: the buffer's header is seen with the cursor.
+        self.cursor.store(empty.first(), Ordering::Release);
+        Some(())
+    }
+}

@@ -1,0 +1,250 @@
+//! libc's allocation family.
+//!
+//! Each implementation is the same three steps: enter (or pass on, noting an inner call), call the original, record.
+
+use core::ffi::{c_int, c_void};
+
+use pytrace_format::record::Domain;
+
+use super::entries;
+use crate::record;
+use crate::session::{self, state};
+use crate::sys::real;
+use crate::thread::{self, Hook, Word};
+
+entries! {
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    malloc / 1 => on_malloc;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    calloc / 2 => on_calloc;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    realloc / 2 => on_realloc;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    reallocarray / 3 => on_reallocarray;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    posix_memalign / 3 => on_posix_memalign;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    aligned_alloc / 2 => on_aligned_alloc;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    memalign / 2 => on_memalign;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    valloc / 1 => on_valloc;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    pvalloc / 1 => on_pvalloc;
+}
+
+/// Enters a hook of the malloc domain; `None`: pass the call on.
+#[inline(always)]
+fn enter(word: &Word) -> Option<Hook<'_>> {
+    if session::state() == state::OFF {
+        return None;
+    }
+    Hook::enter(word)
+}
+
+/// Calls an original that gives a block, and records the birth.
+#[inline(always)]
+fn give(size: usize, caller: usize, original: impl FnOnce() -> *mut c_void) -> *mut c_void {
+    let word = thread::word();
+    let Some(hook) = enter(word) else {
+        let block = original();
+        word.note_inner(block);
+        return block;
+    };
+    let block = original();
+    record::birth(&hook, Domain::Malloc, block, size, caller);
+    block
+}
+
+unsafe extern "C" fn on_malloc(size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    give(size, caller, || unsafe { real::malloc::get()(size) })
+}
+
+unsafe extern "C" fn on_calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments. When the product overflows it gives no block.
+    give(count.wrapping_mul(size), caller, || unsafe {
+        real::calloc::get()(count, size)
+    })
+}
+
+unsafe extern "C" fn on_aligned_alloc(alignment: usize, size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    give(size, caller, || unsafe {
+        real::aligned_alloc::get()(alignment, size)
+    })
+}
+
+unsafe extern "C" fn on_memalign(alignment: usize, size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    give(size, caller, || unsafe {
+        real::memalign::get()(alignment, size)
+    })
+}
+
+unsafe extern "C" fn on_valloc(size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    give(size, caller, || unsafe { real::valloc::get()(size) })
+}
+
+unsafe extern "C" fn on_pvalloc(size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    give(size, caller, || unsafe { real::pvalloc::get()(size) })
+}
+
+unsafe extern "C" fn on_posix_memalign(
+    result: *mut *mut c_void,
+    alignment: usize,
+    size: usize,
+    caller: usize,
+) -> c_int {
+    let mut status = 0;
+    give(size, caller, || {
+        // SAFETY: the original, with the caller's arguments; on success it has written the block to `result`.
+        unsafe {
+            status = real::posix_memalign::get()(result, alignment, size);
+            if status == 0 {
+                result.read()
+            } else {
+                core::ptr::null_mut()
+            }
+        }
+    });
+    status
+}
+
+unsafe extern "C" fn on_reallocarray(
+    block: *mut c_void,
+    count: usize,
+    size: usize,
+    caller: usize,
+) -> *mut c_void {
+    let Some(total) = count.checked_mul(size) else {
+        // SAFETY: errno's address is valid for the life of the thread.
+        unsafe { *libc::__errno_location() = libc::ENOMEM };
+        return core::ptr::null_mut();
+    };
+    // SAFETY: reallocarray is realloc of the product (glibc's own definition).
+    unsafe { on_realloc(block, total, caller) }
+}
+
+unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
+    if block.is_null() {
+        // SAFETY: the original, with the caller's arguments.
+        return give(size, caller, || unsafe {
+            real::realloc::get()(block, size)
+        });
+    }
+    if real::is_early(block) {
+        // SAFETY: a block of the early pool, of this size.
+        return unsafe { leave_early_pool(block, size, caller) };
+    }
+    let word = thread::word();
+    // SAFETY: the original, with the caller's arguments.
+    let original = || unsafe { real::realloc::get()(block, size) };
+    let Some(hook) = enter(word) else {
+        let new = original();
+        word.note_inner(new);
+        return new;
+    };
+    if size == 0 {
+        // glibc frees the block and gives none; allocators that give a smallest block instead make it a birth.
+        record::death(&hook, Domain::Malloc, block);
+        hook.original();
+        let new = original();
+        record::birth(&hook, Domain::Malloc, new, size, caller);
+        return new;
+    }
+    record::resize_out(&hook, Domain::Malloc, block);
+    hook.original();
+    let new = original();
+    if new.is_null() {
+        record::resize_failed(&hook, Domain::Malloc);
+    } else {
+        record::resize_in(&hook, Domain::Malloc, new, size, caller);
+    }
+    new
+}
+
+/// Moves a block of the early pool to the real heap.
+///
+/// # Safety
+/// `block` is a live block of the early pool.
+#[cold]
+unsafe fn leave_early_pool(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
+    // SAFETY: malloc with the caller's size; then both blocks are live and at least as long as what is copied.
+    unsafe {
+        let new = on_malloc(size, caller);
+        if !new.is_null() {
+            let bytes = real::early_size(block).min(size);
+            core::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), bytes);
+        }
+        new
+    }
+}
+
+/// `free`: needs no caller, so it is no trampoline.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
+    if block.is_null() || real::is_early(block) {
+        return;
+    }
+    let word = thread::word();
+    let hook = enter(word);
+    if let Some(hook) = &hook {
+        record::death(hook, Domain::Malloc, block);
+        hook.original();
+    }
+    // SAFETY: the original, with the caller's argument.
+    unsafe { real::free::get()(block) };
+}
+
+/// `cfree`, which old programs call for `free`.
+///
+/// # Safety
+/// As libc's `free`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
+    // SAFETY: the same contract.
+    unsafe { free(block) };
+}
+
+/// `free_sized` (C23).
+///
+/// # Safety
+/// As libc's `free`; the size is a hint that is not needed.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+    // SAFETY: the same contract.
+    unsafe { free(block) };
+}
+
+/// `free_aligned_sized` (C23).
+///
+/// # Safety
+/// As libc's `free`; alignment and size are hints that are not needed.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free_aligned_sized(
+    block: *mut c_void,
+    _alignment: usize,
+    _size: usize,
+) {
+    // SAFETY: the same contract.
+    unsafe { free(block) };
+}
+
+/// `malloc_usable_size`, which must also know the blocks of the early pool.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+    if real::is_early(block) {
+        return real::early_size(block);
+    }
+    // SAFETY: the original, with the caller's argument.
+    unsafe { real::malloc_usable_size::get()(block) }
+}

@@ -1,0 +1,163 @@
+//! Anonymous mappings made directly.
+//!
+//! Counted are private anonymous mappings that are writable when made. Lengths count in whole pages, as the system maps
+//! them. What a call takes away (an unmapping, a fixed mapping over others, a move) is taken out before the call and
+//! committed or put back after it: another thread may get the addresses before the call returns.
+
+use core::ffi::{c_int, c_void};
+
+use super::entries;
+use crate::events::event::Kind;
+use crate::record;
+use crate::session::{self, state};
+use crate::sys::real;
+use crate::thread::{self, Hook};
+
+const PAGE: usize = 4096;
+
+entries! {
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    mremap / 5 => on_mremap;
+}
+
+/// `mmap`: six arguments, so the caller's address goes on the stack.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn mmap() {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "push qword ptr [rsp]",
+        ".cfi_adjust_cfa_offset 8",
+        "call {implementation}",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        ".cfi_endproc",
+        implementation = sym on_mmap,
+    )
+}
+
+/// `mmap64`: the same function on this architecture.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+pub(crate) unsafe extern "C" fn mmap64() {
+    core::arch::naked_asm!("jmp {implementation}", implementation = sym mmap)
+}
+
+/// Enters a hook of the mmap domain; `None`: pass the call on.
+fn enter() -> Option<Hook<'static>> {
+    if session::state() & state::STACKS == 0 {
+        return None;
+    }
+    Hook::enter(thread::word())
+}
+
+fn whole_pages(size: usize) -> usize {
+    size.saturating_add(PAGE - 1) & !(PAGE - 1)
+}
+
+unsafe extern "C" fn on_mmap(
+    address: *mut c_void,
+    size: usize,
+    protection: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: libc::off_t,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    let original = || unsafe { real::mmap::get()(address, size, protection, flags, fd, offset) };
+    let Some(hook) = enter() else {
+        return original();
+    };
+    let pages = whole_pages(size);
+    let replaces = flags & libc::MAP_FIXED != 0;
+    if replaces {
+        record::mapping(&hook, Kind::ResizeOut, address as usize, pages, 0);
+        hook.original();
+    }
+    let mapped = original();
+    let failed = mapped == libc::MAP_FAILED;
+    let counted = flags & libc::MAP_ANONYMOUS != 0
+        && flags & libc::MAP_TYPE == libc::MAP_PRIVATE
+        && protection & libc::PROT_WRITE != 0;
+    if failed {
+        if replaces {
+            record::mapping(&hook, Kind::ResizeFailed, 0, 0, 0);
+        }
+        return mapped;
+    }
+    if replaces {
+        record::mapping(&hook, Kind::Death, 0, 0, 0);
+    }
+    if counted && session::state() & state::BIRTHS != 0 {
+        record::mapping(&hook, Kind::Birth, mapped as usize, pages, caller);
+    }
+    mapped
+}
+
+/// `munmap`.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_int {
+    // SAFETY: the original, with the caller's arguments.
+    let original = || unsafe { real::munmap::get()(address, size) };
+    let Some(hook) = enter() else {
+        return original();
+    };
+    record::mapping(
+        &hook,
+        Kind::ResizeOut,
+        address as usize & !(PAGE - 1),
+        whole_pages(size),
+        0,
+    );
+    hook.original();
+    let status = original();
+    let outcome = if status == 0 {
+        Kind::Death
+    } else {
+        Kind::ResizeFailed
+    };
+    record::mapping(&hook, outcome, 0, 0, 0);
+    status
+}
+
+unsafe extern "C" fn on_mremap(
+    address: *mut c_void,
+    old_size: usize,
+    new_size: usize,
+    flags: c_int,
+    new_address: *mut c_void,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: the original, with the caller's arguments.
+    let original =
+        || unsafe { real::mremap::get()(address, old_size, new_size, flags, new_address) };
+    let Some(hook) = enter() else {
+        return original();
+    };
+    record::mapping(
+        &hook,
+        Kind::ResizeOut,
+        address as usize & !(PAGE - 1),
+        whole_pages(old_size),
+        0,
+    );
+    hook.original();
+    let mapped = original();
+    if mapped == libc::MAP_FAILED {
+        record::mapping(&hook, Kind::ResizeFailed, 0, 0, 0);
+    } else {
+        record::mapping(
+            &hook,
+            Kind::ResizeIn,
+            mapped as usize,
+            whole_pages(new_size),
+            caller,
+        );
+    }
+    mapped
+}

@@ -1,0 +1,132 @@
+//! The capture file: opened at the first flush, appended to, given up at the first trouble.
+
+use pytrace_format::record::Record;
+use pytrace_format::{Encoder, file_header};
+
+use super::{path, process};
+use crate::sys::{file, syscall};
+
+/// Descriptors below are left to the program: it may count on the lowest free numbers, or close them all.
+const LOWEST_FD: i32 = 900;
+
+enum State {
+    NotOpened,
+    Open {
+        fd: i32,
+        /// Device and inode: a descriptor that shows others was closed and reused by the program.
+        identity: (u64, u64),
+        path: String,
+    },
+    /// Ended by trouble that was told.
+    GivenUp,
+}
+
+/// The file.
+pub(crate) struct Capture {
+    state: State,
+    encoder: Encoder,
+}
+
+fn reason(errno: i32) -> String {
+    std::io::Error::from_raw_os_error(errno)
+        .to_string()
+        .split(" (os error")
+        .next()
+        .unwrap_or("unknown error")
+        .to_owned()
+}
+
+impl Capture {
+    pub(crate) fn new() -> Self {
+        Capture {
+            state: State::NotOpened,
+            encoder: Encoder::new(),
+        }
+    }
+
+    /// Path of the file, if it was written and not given up.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match &self.state {
+            State::Open { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Appends records, as one write. Opens the file first if this is the first time.
+    pub(crate) fn append(&mut self, pattern: &str, records: &[Record]) {
+        if matches!(self.state, State::NotOpened) {
+            self.open(pattern);
+        }
+        let State::Open { fd, identity, path } = &self.state else {
+            return;
+        };
+        if syscall::file_identity(*fd) != Some(*identity) {
+            file::say(&format!(
+                "{path}: the program closed the capture's descriptor; it ends here"
+            ));
+            self.state = State::GivenUp;
+            return;
+        }
+        self.encoder.clear();
+        for record in records {
+            if let Err(error) = self.encoder.push(record) {
+                file::say(&format!("{path}: left out of the capture: {error}"));
+            }
+        }
+        if let Err(errno) = file::write_all(*fd, self.encoder.finish()) {
+            file::say(&format!(
+                "{path}: cannot write: {}; the capture ends here",
+                reason(errno)
+            ));
+            syscall::close(*fd);
+            self.state = State::GivenUp;
+        }
+        self.encoder.clear();
+    }
+
+    fn open(&mut self, pattern: &str) {
+        let path = path::expand(
+            pattern,
+            syscall::process_id(),
+            &process::program(),
+            &path::host(),
+        );
+        self.state = match path::create(&path) {
+            Ok((fd, path)) => {
+                let fd = move_up(fd);
+                match (
+                    syscall::file_identity(fd),
+                    file::write_all(fd, &file_header()),
+                ) {
+                    (Some(identity), Ok(())) => State::Open { fd, identity, path },
+                    (_, result) => {
+                        let errno = result.err().unwrap_or(libc::EIO);
+                        file::say(&format!(
+                            "{path}: cannot write: {}; no capture is kept",
+                            reason(errno)
+                        ));
+                        syscall::close(fd);
+                        State::GivenUp
+                    }
+                }
+            }
+            Err(errno) => {
+                file::say(&format!(
+                    "{path}: cannot create the capture: {}",
+                    reason(errno)
+                ));
+                State::GivenUp
+            }
+        };
+    }
+}
+
+/// Moves a descriptor out of the program's way, if the limit allows.
+fn move_up(fd: i32) -> i32 {
+    let moved = syscall::duplicate_above(fd, LOWEST_FD);
+    if syscall::is_error(moved) {
+        return fd;
+    }
+    syscall::close(fd);
+    moved as i32
+}

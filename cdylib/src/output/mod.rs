@@ -1,0 +1,93 @@
+//! What leaves the process: the capture, written as it grows, and the summary at the end.
+//!
+//! Invariant: entered with the aggregator's lock held, by the background thread or by the thread that ends the process.
+//! Any trouble with the file ends the capture with one line on stderr; the program goes on.
+
+mod capture;
+mod modules;
+mod naming;
+mod path;
+mod process;
+mod records;
+mod summary;
+
+use pytrace_format::record::{End, Ended, Record};
+use pytrace_model::Model;
+
+use crate::aggregate::apply::Books;
+use crate::session::Session;
+use crate::settings::Summary;
+
+/// The output's state.
+pub(crate) struct Output {
+    capture: capture::Capture,
+    records: records::Records,
+    next_flush_ns: u64,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        Output {
+            capture: capture::Capture::new(),
+            records: records::Records::new(),
+            next_flush_ns: 0,
+        }
+    }
+
+    /// When the next flush is due, nanoseconds since the start.
+    pub(crate) fn next_flush_ns(&self) -> u64 {
+        self.next_flush_ns
+    }
+
+    /// Appends what changed to the capture.
+    pub(crate) fn flush(
+        &mut self,
+        session: &Session,
+        books: &mut Books,
+        now_ns: u64,
+        ended: Ended,
+    ) {
+        self.next_flush_ns = now_ns + u64::from(session.settings.interval_ms) * 1_000_000;
+        let Some(pattern) = &session.settings.output else {
+            return;
+        };
+        let mut changed = self.records.changed(session, books, now_ns);
+        changed.push(Record::End(End {
+            ended,
+            at_ns: now_ns,
+        }));
+        self.capture.append(pattern, &changed);
+    }
+
+    /// Writes everything for the last time, and the summary where it belongs.
+    pub(crate) fn finish(&mut self, session: &Session, books: &mut Books, ended: Ended) {
+        let end_ns = session.end_ns();
+        let prints = session.settings.summary != Summary::None && process::is_root(session);
+        let names = self.records.name_natives(session, books);
+        if let Some(pattern) = &session.settings.output {
+            let mut changed = self.records.changed(session, books, end_ns);
+            changed.extend(self.records.last(session, books));
+            changed.extend(names.iter().cloned());
+            changed.push(Record::End(End {
+                ended,
+                at_ns: end_ns,
+            }));
+            self.capture.append(pattern, &changed);
+        }
+        if prints {
+            let mut model = Model::default();
+            for record in self.records.for_summary(session, books) {
+                // Rows come before what refers to them, so none is refused; one that were would only be missing.
+                let _ = model.apply(record);
+            }
+            for record in names {
+                let _ = model.apply(record);
+            }
+            let _ = model.apply(Record::End(End {
+                ended,
+                at_ns: end_ns,
+            }));
+            summary::print(&session.settings, &model, self.capture.path());
+        }
+    }
+}

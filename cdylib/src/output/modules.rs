@@ -1,0 +1,228 @@
+//! Which file an address of code lies in, and where in it: from `/proc/self/maps` and the file's own headers.
+//!
+//! No loader lock is taken and no mapped memory is read: a library may be closed at any moment.
+
+use std::collections::BTreeMap;
+
+use crate::sys::file;
+
+/// More than any program's map.
+const LONGEST_MAP: usize = 64 << 20;
+/// ELF header, program headers and notes lie at the beginning of every sane file.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// A module, as the capture will have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModuleFile {
+    pub(crate) path: String,
+    pub(crate) build_id: Vec<u8>,
+    /// Loadable segments: file offset, size in the file, virtual address.
+    segments: Vec<(u64, u64, u64)>,
+}
+
+/// A stretch of a file in memory.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    end: u64,
+    /// Offset in the file of the stretch's first byte.
+    offset: u64,
+    module: usize,
+}
+
+/// The modules of the process, as of the last look.
+#[derive(Default)]
+pub(crate) struct Modules {
+    files: Vec<ModuleFile>,
+    spans: BTreeMap<u64, Span>,
+}
+
+fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    word(bytes, at).map(u64::from_le_bytes)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    word(bytes, at).map(u32::from_le_bytes)
+}
+
+/// Reads what is needed from a file's head: its loadable segments and its GNU build id.
+fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
+    let mut module = ModuleFile {
+        path: path.to_owned(),
+        ..ModuleFile::default()
+    };
+    if head.get(..5) != Some(b"\x7fELF\x02") {
+        return module;
+    }
+    let (Some(table), Some(size), Some(count)) = (
+        u64_at(head, 32),
+        word(head, 54).map(u16::from_le_bytes),
+        word(head, 56).map(u16::from_le_bytes),
+    ) else {
+        return module;
+    };
+    for number in 0..usize::from(count) {
+        let Some(at) = usize::try_from(table)
+            .ok()
+            .and_then(|table| table.checked_add(number * usize::from(size)))
+        else {
+            break;
+        };
+        let (Some(kind), Some(offset), Some(address), Some(length)) = (
+            u32_at(head, at),
+            u64_at(head, at + 8),
+            u64_at(head, at + 16),
+            u64_at(head, at + 32),
+        ) else {
+            break;
+        };
+        match kind {
+            libc::PT_LOAD => module.segments.push((offset, length, address)),
+            libc::PT_NOTE => {
+                let notes = usize::try_from(offset)
+                    .ok()
+                    .zip(usize::try_from(length).ok())
+                    .and_then(|(offset, length)| head.get(offset..offset.checked_add(length)?));
+                if let Some(id) = notes.and_then(build_id) {
+                    module.build_id = id;
+                }
+            }
+            _ => {}
+        }
+    }
+    module
+}
+
+/// The GNU build id among a file's notes.
+fn build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
+    const GNU_BUILD_ID: u32 = 3;
+    while notes.len() >= 12 {
+        let name_bytes = u32_at(notes, 0)? as usize;
+        let id_bytes = u32_at(notes, 4)? as usize;
+        let kind = u32_at(notes, 8)?;
+        let name_end = 12usize.checked_add(name_bytes)?;
+        let id_start = name_end.checked_next_multiple_of(4)?;
+        let id_end = id_start.checked_add(id_bytes)?;
+        if kind == GNU_BUILD_ID && notes.get(12..name_end)? == b"GNU\0" {
+            return notes.get(id_start..id_end).map(<[u8]>::to_vec);
+        }
+        notes = notes.get(id_end.checked_next_multiple_of(4)?..)?;
+    }
+    None
+}
+
+/// One line of `/proc/self/maps` about a file: start, end, offset, path.
+fn parse_line(line: &str) -> Option<(u64, u64, u64, &str)> {
+    let mut words = line.splitn(6, ' ');
+    let (start, end) = words.next()?.split_once('-')?;
+    let _permissions = words.next()?;
+    let offset = words.next()?;
+    let path = words.nth(2)?.trim_start();
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    path.starts_with('/').then_some(()).and(Some((
+        number(start)?,
+        number(end)?,
+        number(offset)?,
+        path,
+    )))
+}
+
+impl Modules {
+    /// Looks at the process's map again.
+    pub(crate) fn refresh(&mut self) {
+        let Some(map) = file::read("/proc/self/maps", LONGEST_MAP) else {
+            return;
+        };
+        let map = String::from_utf8_lossy(&map);
+        self.spans.clear();
+        for (start, end, offset, path) in map.lines().filter_map(parse_line) {
+            let module = match self.files.iter().position(|file| file.path == path) {
+                Some(module) => module,
+                None => {
+                    let head = file::read(path, HEAD_BYTES).unwrap_or_default();
+                    self.files.push(read_headers(path, &head));
+                    self.files.len() - 1
+                }
+            };
+            self.spans.insert(
+                start,
+                Span {
+                    end,
+                    offset,
+                    module,
+                },
+            );
+        }
+    }
+
+    /// The module an address lies in (by its number) and the address as the file's headers count it.
+    pub(crate) fn locate(&self, address: u64) -> Option<(usize, u64)> {
+        let (&start, span) = self.spans.range(..=address).next_back()?;
+        if address >= span.end {
+            return None;
+        }
+        let offset = address - start + span.offset;
+        let stated = self
+            .files
+            .get(span.module)?
+            .segments
+            .iter()
+            .find(|(from, length, _)| (*from..from.saturating_add(*length)).contains(&offset))
+            .map_or(offset, |(from, _, stated)| offset - from + stated);
+        Some((span.module, stated))
+    }
+
+    /// The modules, by number.
+    pub(crate) fn files(&self) -> &[ModuleFile] {
+        &self.files
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_function_is_found_in_this_file() {
+        let mut modules = Modules::default();
+        modules.refresh();
+        let address = this_function_is_found_in_this_file as *const () as u64;
+        let (module, stated) = modules.locate(address).expect("mapped");
+        let path = std::env::current_exe().expect("known");
+        let file = &modules.files()[module];
+        assert_eq!(file.path, path.to_string_lossy());
+        assert!(stated > 0 && stated < 1 << 32, "{stated:x}");
+        assert!(modules.locate(1).is_none());
+    }
+
+    #[test]
+    fn hostile_headers_end_without_harm() {
+        let mut head = vec![0xffu8; 4096];
+        head[..5].copy_from_slice(b"\x7fELF\x02");
+        assert!(read_headers("/x", &head).build_id.is_empty());
+        assert_eq!(read_headers("/x", b"").segments, []);
+        for length in 0..64 {
+            read_headers("/x", &head[..length]);
+            build_id(&head[..length]);
+        }
+    }
+
+    #[test]
+    fn lines_of_the_map_are_read() {
+        assert_eq!(
+            parse_line("7f00-7f10 r-xp 00001000 fe:00 123                        /usr/lib/a b.so"),
+            Some((0x7f00, 0x7f10, 0x1000, "/usr/lib/a b.so"))
+        );
+        for line in [
+            "",
+            "7f00-7f10 rw-p 0 00:00 0 ",
+            "7f00-7f10 rw-p 0 00:00 0          [heap]",
+            "x-y r 0 0 0 /a",
+        ] {
+            assert_eq!(parse_line(line), None, "{line}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The exit summary: where it goes and how it is drawn.
+
+use std::ffi::CString;
+
+use pytrace_model::Model;
+use pytrace_model::summary::{Style, render};
+
+use crate::settings::{Settings, Summary};
+use crate::sys::{file, syscall};
+
+/// Columns when it does not go to a terminal.
+const PLAIN_COLUMNS: usize = 100;
+/// The widest that is drawn: beyond, lines are hard to follow.
+const MOST_COLUMNS: usize = 140;
+
+/// Prints the summary of a model.
+pub(crate) fn print(settings: &Settings, model: &Model, capture: Option<&str>) {
+    let terminal = match settings.summary {
+        Summary::Stderr => syscall::terminal_columns(libc::STDERR_FILENO),
+        _ => None,
+    };
+    let style = Style {
+        width: terminal
+            .filter(|&columns| columns > 0)
+            .map_or(PLAIN_COLUMNS, |columns| columns.min(MOST_COLUMNS)),
+        colour: terminal.is_some() && colour_is_wanted(),
+        top: settings.top,
+        footer: capture.map(str::to_owned),
+    };
+    let mut text = String::new();
+    if render(model, &style, &mut text).is_err() {
+        return;
+    }
+    match &settings.summary {
+        Summary::None => {}
+        Summary::Stderr => {
+            // Nobody is left to tell when stderr is closed.
+            let _ = file::write_all(libc::STDERR_FILENO, text.as_bytes());
+        }
+        Summary::File(path) => {
+            if let Err(errno) = write_file(path, &text) {
+                let reason = std::io::Error::from_raw_os_error(errno);
+                file::say(&format!("{path}: cannot write the summary: {reason}"));
+            }
+        }
+    }
+}
+
+/// Colours unless `NO_COLOR` is set to something or the terminal is dumb.
+fn colour_is_wanted() -> bool {
+    let is_set = |name: &core::ffi::CStr| {
+        // SAFETY: getenv reads the environment; at the exit of the process nobody changes it.
+        let value = unsafe { libc::getenv(name.as_ptr()) };
+        // SAFETY: null or a NUL-terminated string.
+        (!value.is_null()).then(|| {
+            unsafe { core::ffi::CStr::from_ptr(value) }
+                .to_bytes()
+                .to_vec()
+        })
+    };
+    is_set(c"NO_COLOR").is_none_or(|value| value.is_empty())
+        && is_set(c"TERM").as_deref() != Some(b"dumb")
+}
+
+/// Writes the summary to a file, replacing what a former run left there. A link is not followed.
+fn write_file(path: &str, text: &str) -> Result<(), i32> {
+    let name = CString::new(path).map_err(|_| libc::EINVAL)?;
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    let fd = syscall::open(&name, flags, 0o600);
+    if syscall::is_error(fd) {
+        return Err(-fd as i32);
+    }
+    let result = file::write_all(fd as i32, text.as_bytes());
+    syscall::close(fd as i32);
+    result
+}

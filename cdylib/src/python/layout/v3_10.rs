@@ -1,0 +1,30 @@
+//! CPython 3.10: `f_lasti` counts code units of two bytes, lines are PEP 626 pairs.
+
+use super::{CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
+
+pub(super) const LAYOUT: Layout = Layout {
+    current_thread: CurrentThread::InRuntime { offset: 568 },
+    current_frame: CurrentFrame::InThreadState { offset: 24 },
+    thread_id: 176,
+    finalizing: 16,
+    frame_previous: 24,
+    frame_code: 32,
+    frame_instruction: 96,
+    frame_owner: None,
+    first_shim_owner: 255,
+    instruction: Instruction::Index { bytes_per_unit: 2 },
+    line_table: LineTable::Pairs,
+    code_filename: 104,
+    code_name: 112,
+    code_first_line: 40,
+    code_line_table: 120,
+    code_instructions: 0,
+    object_type: 8,
+    bytes_size: 16,
+    bytes_data: 32,
+    string_length: 16,
+    string_state: 32,
+    ascii_data: 48,
+    compact_data: 72,
+    string_kind_shift: 2,
+};

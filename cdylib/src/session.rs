@@ -1,0 +1,561 @@
+//! The tracing of one process: everything that lives from the constructor to the end, and the ways through it.
+//!
+//! ```text
+//!             Python found            pytrace_pause            first hook that sees
+//!   Off ─────────────────► Recording ◄────────────► Paused     the tear-down
+//!    ▲                         │  └───────────────────┴──────────► TearDown
+//!    │ trouble                 │ exit, exec, fatal signal             │ exit
+//!    └──────────── Off ◄───────┴──────────────────────────────────────┘
+//! ```
+//! Invariant: a session is never freed. A forked child abandons its parent's and begins its own.
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use pytrace_format::record::{Allocator, Ended, Mark, Pymalloc};
+
+use crate::aggregate::apply::Books;
+use crate::aggregate::merge::Merge;
+use crate::events::buffer::Buffer;
+use crate::events::event::{Control, Event};
+use crate::events::slot::{SEGMENTS, Slot};
+use crate::events::transport::{CROWDED, Transport};
+use crate::output::Output;
+use crate::python::arenas::Arenas;
+use crate::settings::Settings;
+use crate::stack::intern::Interner;
+use crate::sys::lock::Lock;
+use crate::sys::{clock, file, syscall, thread as sys_thread};
+use crate::thread::{self, OwnWork};
+
+/// What the hooks do, as bits that each of them tests.
+pub(crate) mod state {
+    /// Births are recorded.
+    pub(crate) const BIRTHS: u8 = 1;
+    /// Deaths and resizes are recorded.
+    pub(crate) const DEATHS: u8 = 2;
+    /// Stacks are read; the end of the program is watched for.
+    pub(crate) const STACKS: u8 = 4;
+
+    /// Nothing is recorded: calls are passed on.
+    pub(crate) const OFF: u8 = 0;
+    /// Everything is recorded.
+    pub(crate) const RECORDING: u8 = BIRTHS | DEATHS | STACKS;
+    /// Only what ends known blocks.
+    pub(crate) const PAUSED: u8 = DEATHS | STACKS;
+    /// The interpreter tears down: counted, without stacks.
+    pub(crate) const TEAR_DOWN: u8 = BIRTHS | DEATHS;
+}
+
+static STATE: AtomicU8 = AtomicU8::new(state::OFF);
+
+/// What the hooks do now.
+#[inline(always)]
+pub(crate) fn state() -> u8 {
+    STATE.load(Ordering::Relaxed)
+}
+
+/// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
+const MOST_SLOTS: usize = 65_535;
+/// How long a hook waits for room before it counts events as lost, nanoseconds.
+const PATIENCE_NS: u64 = 100_000_000;
+/// How long the end of the process waits for the aggregator's lock, nanoseconds.
+const EXIT_PATIENCE_NS: u64 = 2_000_000_000;
+
+/// Who serves small blocks, as the first of them showed.
+pub(crate) mod served_by {
+    pub(crate) const UNKNOWN: u8 = 0;
+    /// Pools of 4 KiB or 16 KiB in arenas.
+    pub(crate) const PYMALLOC: u8 = 1;
+    /// libc's malloc, or something that is neither: what was served is asked or unknown.
+    pub(crate) const OTHER: u8 = 2;
+}
+
+/// The slots, by name − 1, and those without an owner.
+struct Slots {
+    all: Vec<&'static Slot>,
+    free: Vec<&'static Slot>,
+}
+
+/// What the lock of the aggregator guards.
+pub(crate) struct Aggregator {
+    merge: Merge,
+    pub(crate) books: Books,
+    pub(crate) output: Output,
+    own_cpu_ns: u64,
+}
+
+/// The background thread.
+enum Background {
+    NotStarted,
+    Running(sys_thread::Thread),
+    /// It could not be started, or must not be: producers aggregate.
+    Never,
+}
+
+/// One process's tracing.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) tree: String,
+    pub(crate) pid: u32,
+    pub(crate) started_ns: u64,
+    pub(crate) started_unix_ns: u64,
+    transport: Transport,
+    slots: Lock<Slots>,
+    pub(crate) interner: Lock<Interner>,
+    pub(crate) arenas: Lock<Arenas>,
+    pub(crate) aggregator: Lock<Aggregator>,
+    background: Lock<Background>,
+    background_started: AtomicBool,
+    background_must_end: AtomicBool,
+    /// The background thread sleeps on it; 1: it sleeps.
+    asleep: AtomicU32,
+    pub(crate) marks: Lock<Vec<Mark>>,
+    /// The pools as they were walked at the end of the program.
+    pub(crate) walked: Lock<Option<Pymalloc>>,
+    frozen_at_ns: AtomicU64,
+    ended: AtomicBool,
+    pub(crate) served_by: AtomicU8,
+    pub(crate) pool_bytes: AtomicU32,
+    pub(crate) debug_hooks: AtomicBool,
+    pub(crate) saw_python_block: AtomicBool,
+    unslotted_losses: AtomicU64,
+}
+
+static CURRENT: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The session of this process, once there is one.
+#[inline(always)]
+pub(crate) fn current() -> Option<&'static Session> {
+    // SAFETY: null or a leaked session, published by `begin` with Release.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+/// Begins the tracing of this process.
+pub(crate) fn begin(settings: Settings, tree: String, is_forked_child: bool) -> &'static Session {
+    SEGMENTS.reset();
+    let paused = settings.start_paused;
+    let shown = settings.shown;
+    let session = Box::leak(Box::new(Session {
+        settings,
+        tree,
+        pid: syscall::process_id(),
+        started_ns: clock::monotonic_ns(),
+        started_unix_ns: clock::unix_ns(),
+        transport: Transport::new(),
+        slots: Lock::new(Slots {
+            all: Vec::new(),
+            free: Vec::new(),
+        }),
+        interner: Interner::new(),
+        arenas: Lock::new(Arenas::default()),
+        aggregator: Lock::new(Aggregator {
+            merge: Merge::default(),
+            books: Books::new(shown, is_forked_child),
+            output: Output::new(),
+            own_cpu_ns: 0,
+        }),
+        background: Lock::new(Background::NotStarted),
+        background_started: AtomicBool::new(false),
+        background_must_end: AtomicBool::new(false),
+        asleep: AtomicU32::new(0),
+        marks: Lock::new(Vec::new()),
+        walked: Lock::new(None),
+        frozen_at_ns: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+        served_by: AtomicU8::new(served_by::UNKNOWN),
+        pool_bytes: AtomicU32::new(16 << 10),
+        debug_hooks: AtomicBool::new(false),
+        saw_python_block: AtomicBool::new(false),
+        unslotted_losses: AtomicU64::new(0),
+    }));
+    CURRENT.store(session, Ordering::Release);
+    if paused {
+        session.pause();
+        STATE.store(state::PAUSED, Ordering::Release);
+    } else {
+        STATE.store(state::RECORDING, Ordering::Release);
+    }
+    session
+}
+
+impl Session {
+    /// Begins a forked child's session: the parent's settings and what is still true of its interpreter.
+    pub(crate) fn begin_in_child(parent: &Session) {
+        let arenas = parent.arenas.try_lock().map(|arenas| arenas.inherited());
+        let was_paused = state() & state::BIRTHS == 0;
+        let mut settings = parent.settings.clone();
+        settings.start_paused = was_paused;
+        stop();
+        let session = begin(settings, parent.tree.clone(), true);
+        if let Some(arenas) = arenas {
+            *session.arenas.lock() = arenas;
+        }
+        session
+            .served_by
+            .store(parent.served_by.load(Ordering::Relaxed), Ordering::Relaxed);
+        session
+            .pool_bytes
+            .store(parent.pool_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        session.debug_hooks.store(
+            parent.debug_hooks.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        session.saw_python_block.store(
+            parent.saw_python_block.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Other allocators lie below the hooks from now on.
+    pub(crate) fn forget_allocator(&self) {
+        self.served_by.store(served_by::UNKNOWN, Ordering::Release);
+    }
+}
+
+/// Stops recording for good.
+pub(crate) fn stop() {
+    STATE.store(state::OFF, Ordering::Release);
+}
+
+impl Session {
+    /// Time since the start, nanoseconds.
+    pub(crate) fn now_ns(&self) -> u64 {
+        clock::monotonic_ns().saturating_sub(self.started_ns)
+    }
+
+    /// The calling thread's slot, given to it on its first event.
+    #[inline(always)]
+    pub(crate) fn slot(&self, word: &thread::Word) -> Option<&'static Slot> {
+        // SAFETY: null or a slot, which is never unmapped.
+        match unsafe { word.slot().as_ref() } {
+            Some(slot) => Some(slot),
+            None => self.take_slot(word),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slot(&self, word: &thread::Word) -> Option<&'static Slot> {
+        let mut slots = self.slots.lock();
+        let slot = match slots.free.pop() {
+            Some(slot) => slot,
+            None => {
+                let name = u16::try_from(slots.all.len() + 1)
+                    .ok()
+                    .filter(|_| slots.all.len() < MOST_SLOTS);
+                let Some(slot) = name.and_then(Slot::map) else {
+                    self.unslotted_losses.fetch_add(1, Ordering::Relaxed);
+                    return None;
+                };
+                slots.all.push(slot);
+                slot
+            }
+        };
+        slot.own(syscall::thread_id());
+        word.set_slot(core::ptr::from_ref(slot).cast_mut());
+        Some(slot)
+    }
+
+    /// Takes a full buffer and gives an empty one. `None`: there was no room within [`PATIENCE_NS`].
+    /// Called by a thread in a hook, which owns `full`.
+    pub(crate) fn exchange(&self, full: Buffer, slot: u16, next_index: u64) -> Option<Buffer> {
+        let empty = self.transport.empty_buffer()?;
+        empty.assign(slot, next_index);
+        let mut deadline = None;
+        while !self.transport.send(full) {
+            // Full: 64 MiB of events wait. Help, or give the aggregator a moment.
+            if let Some(mut aggregator) = self.aggregator.try_lock() {
+                self.pump(&mut aggregator);
+                continue;
+            }
+            let now = clock::monotonic_ns();
+            if now > *deadline.get_or_insert(now + PATIENCE_NS) {
+                self.transport.recycle(empty);
+                return None;
+            }
+            syscall::yield_processor();
+        }
+        if !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED {
+            if let Some(mut aggregator) = self.aggregator.try_lock() {
+                self.pump(&mut aggregator);
+                self.flush_if_due(&mut aggregator);
+            }
+        }
+        self.wake_background();
+        Some(empty)
+    }
+
+    fn wake_background(&self) {
+        if self.asleep.swap(0, Ordering::AcqRel) == 1 {
+            syscall::futex_wake(&self.asleep, 1);
+        }
+    }
+
+    /// Starts the background thread, once. Call it in a mem or object hook only: CPython's allocator calls are made
+    /// without any of libc's locks, which `pthread_create` takes.
+    #[inline(always)]
+    pub(crate) fn ensure_background(&self) {
+        if !self.background_started.load(Ordering::Relaxed) && self.transport.waiting() > 0 {
+            self.start_background();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_background(&self) {
+        let Some(mut background) = self.background.try_lock() else {
+            return;
+        };
+        if matches!(*background, Background::NotStarted) {
+            let own = OwnWork::begin();
+            self.background_must_end.store(false, Ordering::Release);
+            *background = match sys_thread::start(background_main) {
+                Some(thread) => Background::Running(thread),
+                None => Background::Never,
+            };
+            self.background_started.store(
+                matches!(*background, Background::Running(_)),
+                Ordering::Release,
+            );
+            drop(own);
+        }
+    }
+
+    /// Applies everything that is published.
+    pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
+        let cpu_before = clock::thread_cpu_ns();
+        let slots = self.slots.lock().all.clone();
+        aggregator.books.now_ns = self.now_ns();
+        loop {
+            let applied = aggregator
+                .merge
+                .pass(&slots, &self.transport, &mut aggregator.books);
+            if applied == 0 || self.transport.waiting() == 0 {
+                break;
+            }
+        }
+        aggregator.own_cpu_ns += clock::thread_cpu_ns().saturating_sub(cpu_before);
+    }
+
+    /// Writes to the capture if an interval has passed since it was last written.
+    fn flush_if_due(&self, aggregator: &mut Aggregator) {
+        let now_ns = self.now_ns();
+        if now_ns >= aggregator.output.next_flush_ns() {
+            self.complete_quality(aggregator);
+            let Aggregator { books, output, .. } = aggregator;
+            output.flush(self, books, now_ns, Ended::Running);
+            self.reclaim_slots(aggregator);
+        }
+    }
+
+    /// Gives the slots of threads that have ended to new ones.
+    fn reclaim_slots(&self, aggregator: &mut Aggregator) {
+        let mut slots = self.slots.lock();
+        let Slots { all, free } = &mut *slots;
+        for slot in all.iter() {
+            let thread_id = slot.thread_id();
+            if thread_id != 0
+                && aggregator.merge.is_drained(slot)
+                && !syscall::thread_exists(self.pid, thread_id)
+            {
+                aggregator.merge.forget_thread(slot);
+                slot.own(0);
+                // SAFETY: its thread has ended, and nobody else has the slot.
+                unsafe { slot.stacks() }.clear();
+                free.push(slot);
+            }
+        }
+    }
+
+    /// Puts in what the books cannot know.
+    fn complete_quality(&self, aggregator: &mut Aggregator) {
+        let lost_in_slots: u64 = self.slots.lock().all.iter().map(|slot| slot.lost()).sum();
+        let quality = &mut aggregator.books.quality;
+        quality.lost_events = lost_in_slots + self.unslotted_losses.load(Ordering::Relaxed);
+        quality.truncated_stacks = crate::stack::intern::truncated_stacks();
+        quality.own_cpu_ns = aggregator.own_cpu_ns;
+        quality.own_memory_bytes = crate::sys::heap::mapped_bytes();
+    }
+
+    /// Applies and writes everything, now.
+    pub(crate) fn flush(&self) {
+        let mut aggregator = self.aggregator.lock();
+        self.pump(&mut aggregator);
+        self.complete_quality(&mut aggregator);
+        let now_ns = self.now_ns();
+        let Aggregator { books, output, .. } = &mut *aggregator;
+        output.flush(self, books, now_ns, Ended::Running);
+    }
+
+    /// Names the present moment.
+    pub(crate) fn mark(&self, name: String) {
+        let at_ns = self.now_ns();
+        self.marks.lock().push(Mark { at_ns, name });
+    }
+
+    /// Pauses the recording of births.
+    pub(crate) fn pause(&self) {
+        if let Some(slot) = self.slot(thread::word()) {
+            slot.append(None, Event::control(Control::Paused, 0, 0));
+        }
+        let _ = STATE.compare_exchange(
+            state::RECORDING,
+            state::PAUSED,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Resumes it.
+    pub(crate) fn resume(&self) {
+        let _ = STATE.compare_exchange(
+            state::PAUSED,
+            state::RECORDING,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// The program has ended and the interpreter begins to tear down: freezes the books at this event, and walks the
+    /// pools if the calling thread holds the GIL. Later calls do nothing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn freeze(&self, holds_gil: bool) {
+        let now_ns = self.now_ns().max(1);
+        if self
+            .frozen_at_ns
+            .compare_exchange(0, now_ns, Ordering::AcqRel, Ordering::Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        if let Some(slot) = self.slot(thread::word()) {
+            slot.append(None, Event::control(Control::Freeze, 0, 0));
+        }
+        if state() != state::OFF {
+            STATE.store(state::TEAR_DOWN, Ordering::Release);
+        }
+        if holds_gil {
+            let arenas = self.arenas.lock();
+            // SAFETY: the arena hook takes this lock before it lets an arena be unmapped, and this thread holds the GIL.
+            *self.walked.lock() = unsafe { arenas.walk() };
+        }
+    }
+
+    /// When the program ended, nanoseconds since the start; now, if it has not.
+    pub(crate) fn end_ns(&self) -> u64 {
+        match self.frozen_at_ns.load(Ordering::Acquire) {
+            0 => self.now_ns(),
+            frozen => frozen,
+        }
+    }
+
+    /// The process is about to end: writes everything and prints the summary. Only the first call does.
+    pub(crate) fn finish(&self, ended: Ended) {
+        if syscall::process_id() != self.pid || self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let own = OwnWork::begin();
+        let holds_gil =
+            crate::python::current().is_some_and(|python| python.attached_thread_state().is_some());
+        self.freeze(holds_gil);
+        stop();
+        match self.aggregator.lock_within(EXIT_PATIENCE_NS) {
+            Some(mut aggregator) => {
+                self.pump(&mut aggregator);
+                self.complete_quality(&mut aggregator);
+                let Aggregator { books, output, .. } = &mut *aggregator;
+                output.finish(self, books, ended);
+            }
+            None => file::say(
+                "the aggregator did not stop in time: the capture ends with its last flush",
+            ),
+        }
+        drop(own);
+    }
+
+    /// The process is about to become another program, which may fail: everything is written, nothing ends.
+    pub(crate) fn before_exec(&self) {
+        if syscall::process_id() != self.pid {
+            return;
+        }
+        let own = OwnWork::begin();
+        if let Some(mut aggregator) = self.aggregator.lock_within(EXIT_PATIENCE_NS) {
+            self.pump(&mut aggregator);
+            self.complete_quality(&mut aggregator);
+            let now_ns = self.now_ns();
+            let Aggregator { books, output, .. } = &mut *aggregator;
+            output.flush(self, books, now_ns, Ended::Exec);
+        }
+        drop(own);
+    }
+
+    /// Before fork: the background thread ends at a batch boundary, and no lock of ours is left held by a thread that the
+    /// child will not have. Returns whether the locks were taken.
+    pub(crate) fn before_fork(&self) {
+        let thread = {
+            let mut background = self.background.lock();
+            match core::mem::replace(&mut *background, Background::NotStarted) {
+                Background::Running(thread) => Some(thread),
+                other => {
+                    *background = other;
+                    None
+                }
+            }
+        };
+        if let Some(thread) = thread {
+            self.background_must_end.store(true, Ordering::Release);
+            self.wake_background();
+            thread.join();
+            self.background_started.store(false, Ordering::Release);
+        }
+    }
+
+    /// Who serves small objects, for the report.
+    pub(crate) fn allocator(&self) -> Allocator {
+        let debug = self.debug_hooks.load(Ordering::Relaxed);
+        let pick = |plain, with_debug| if debug { with_debug } else { plain };
+        match self.served_by.load(Ordering::Relaxed) {
+            served_by::PYMALLOC => pick(Allocator::Pymalloc, Allocator::PymallocDebug),
+            served_by::OTHER if self.saw_python_block.load(Ordering::Relaxed) => {
+                pick(Allocator::Malloc, Allocator::MallocDebug)
+            }
+            served_by::OTHER => pick(Allocator::Mimalloc, Allocator::MimallocDebug),
+            _ => Allocator::Unknown,
+        }
+    }
+}
+
+extern "C" fn background_main(_: *mut core::ffi::c_void) -> *mut core::ffi::c_void {
+    // For the thread's whole life: whatever libc does on its behalf is nobody's.
+    let own = OwnWork::begin();
+    if let Some(session) = current() {
+        session.run_background();
+    }
+    drop(own);
+    core::ptr::null_mut()
+}
+
+impl Session {
+    fn run_background(&self) {
+        let interval_ns = u64::from(self.settings.interval_ms) * 1_000_000;
+        loop {
+            if let Some(mut aggregator) = self.aggregator.try_lock() {
+                self.pump(&mut aggregator);
+                if !self.ended.load(Ordering::Acquire) {
+                    self.flush_if_due(&mut aggregator);
+                }
+            }
+            if self.background_must_end.load(Ordering::Acquire)
+                || self.ended.load(Ordering::Acquire)
+            {
+                return;
+            }
+            self.asleep.store(1, Ordering::Release);
+            if self.transport.waiting() == 0 {
+                syscall::futex_wait(&self.asleep, 1, interval_ns);
+            }
+            self.asleep.store(0, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Call stacks: read in the hook, interned per process.
+//!
+//! Invariant: equal stacks have equal nodes. A thread's cache answers by comparing content (every frame's code and
+//! instruction), never by assuming that what was true at the last event still is.
+
+pub(crate) mod cache;
+pub(crate) mod intern;
+pub(crate) mod names;

@@ -1,0 +1,153 @@
+//! The shim's own heap: dlmalloc over raw mappings. The program's heap never sees an allocation of ours.
+//!
+//! Invariant: memory of one generation is never given to another. A forked child starts a new generation and leaks the
+//! old one, whose lock may be held by a thread that does not exist there. Entered by any thread, from cold paths only.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use dlmalloc::Dlmalloc;
+
+use super::lock::Lock;
+use super::syscall;
+
+/// Bytes mapped by the shim for itself: its heap, thread slots, buffers, tables.
+static MAPPED_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes that the shim has mapped for itself.
+pub(crate) fn mapped_bytes() -> u64 {
+    MAPPED_BYTES.load(Ordering::Relaxed)
+}
+
+/// Maps zeroed pages that stay until [`unmap`], counted as the shim's own.
+pub(crate) fn map(size: usize) -> Option<*mut u8> {
+    let pages = syscall::map_pages(size)?;
+    MAPPED_BYTES.fetch_add(size as u64, Ordering::Relaxed);
+    Some(pages)
+}
+
+/// Returns pages that [`map`] gave, whole or in part.
+///
+/// # Safety
+/// Nothing refers to the range any more.
+pub(crate) unsafe fn unmap(address: *mut u8, size: usize) -> bool {
+    // SAFETY: passed on from the caller.
+    let done = unsafe { syscall::unmap_pages(address, size) };
+    if done {
+        MAPPED_BYTES.fetch_sub(size as u64, Ordering::Relaxed);
+    }
+    done
+}
+
+/// Where dlmalloc gets its memory.
+struct Pages;
+
+// SAFETY: `alloc` hands out fresh mappings that nobody else has; the remaining methods decline or unmap what it gave.
+unsafe impl dlmalloc::Allocator for Pages {
+    fn alloc(&self, size: usize) -> (*mut u8, usize, u32) {
+        match map(size) {
+            Some(pages) => (pages, size, 0),
+            None => (core::ptr::null_mut(), 0, 0),
+        }
+    }
+
+    fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+
+    fn free_part(&self, address: *mut u8, old_size: usize, new_size: usize) -> bool {
+        // SAFETY: dlmalloc gives up the tail of a segment that `alloc` made.
+        unsafe { unmap(address.wrapping_add(new_size), old_size - new_size) }
+    }
+
+    fn free(&self, address: *mut u8, size: usize) -> bool {
+        // SAFETY: dlmalloc gives up a whole segment that `alloc` made.
+        unsafe { unmap(address, size) }
+    }
+
+    fn can_release_part(&self, _flags: u32) -> bool {
+        true
+    }
+
+    fn allocates_zeros(&self) -> bool {
+        true
+    }
+
+    fn page_size(&self) -> usize {
+        4096
+    }
+}
+
+type Heap = Lock<Dlmalloc<Pages>>;
+
+static FIRST: Heap = Lock::new(Dlmalloc::new_with_allocator(Pages));
+static CURRENT: AtomicPtr<Heap> = AtomicPtr::new((&raw const FIRST).cast_mut());
+
+fn current() -> &'static Heap {
+    // SAFETY: points to FIRST or to a heap that `start_generation` wrote completely and that is never unmapped; Acquire
+    // pairs with its Release.
+    unsafe { &*CURRENT.load(Ordering::Acquire) }
+}
+
+/// Starts a new heap and abandons the old one, as the only thread of a forked child must. Returns false when there is no
+/// memory for it: then the old heap stays and must not be used.
+pub(crate) fn start_generation() -> bool {
+    let Some(pages) = map(size_of::<Heap>().next_multiple_of(4096)) else {
+        return false;
+    };
+    let heap: *mut Heap = pages.cast();
+    // SAFETY: fresh pages, large enough and page-aligned.
+    unsafe { heap.write(Lock::new(Dlmalloc::new_with_allocator(Pages))) };
+    CURRENT.store(heap, Ordering::Release);
+    true
+}
+
+/// The global allocator of the shim.
+struct OwnHeap;
+
+// SAFETY: dlmalloc's contract is GlobalAlloc's; its lock makes it usable from every thread.
+unsafe impl GlobalAlloc for OwnHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the size is not zero by GlobalAlloc's contract.
+        unsafe { current().lock().malloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { current().lock().calloc(layout.size(), layout.align()) }
+    }
+
+    unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
+        // SAFETY: the block came from this heap with this layout; generations are never mixed (module invariant).
+        unsafe {
+            current()
+                .lock()
+                .free(address, layout.size(), layout.align());
+        }
+    }
+
+    unsafe fn realloc(&self, address: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: as for `dealloc`.
+        unsafe {
+            current()
+                .lock()
+                .realloc(address, layout.size(), layout.align(), new_size)
+        }
+    }
+}
+
+#[global_allocator]
+static OWN_HEAP: OwnHeap = OwnHeap;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_grow_on_the_own_heap() {
+        let before = mapped_bytes();
+        let large = vec![1u8; 3 << 20];
+        assert!(mapped_bytes() >= before + (3 << 20));
+        assert!(large.iter().all(|&byte| byte == 1));
+    }
+}

@@ -1,0 +1,268 @@
+//! System calls made directly, so that they pass neither our own interposers nor libc's `errno`.
+//!
+//! Every function returns what the kernel returned: a value, or `-errno` in `-4095..=-1`.
+
+use core::arch::asm;
+
+/// Whether a raw result is an error.
+pub(crate) fn is_error(result: isize) -> bool {
+    (-4095..0).contains(&result)
+}
+
+/// One system call with up to six arguments.
+///
+/// # Safety
+/// The caller vouches for the call as the kernel defines it: pointers valid for what the call reads and writes, and no
+/// memory unmapped that Rust code still uses.
+#[inline]
+pub(crate) unsafe fn raw(number: i64, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the x86-64 Linux convention: number in rax, arguments in rdi rsi rdx r10 r8 r9, rcx and r11 clobbered; what
+    // the call itself does is the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// Maps `size` bytes of zeroed private memory; `None` when the system refuses.
+pub(crate) fn map_pages(size: usize) -> Option<*mut u8> {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory in use.
+    let result = unsafe { raw(libc::SYS_mmap, [0, size, protection, flags, usize::MAX, 0]) };
+    (!is_error(result)).then_some(result as *mut u8)
+}
+
+/// Unmaps pages that [`map_pages`] gave.
+///
+/// # Safety
+/// `[address, address + size)` is part of such a mapping, and nothing refers to it any more.
+pub(crate) unsafe fn unmap_pages(address: *mut u8, size: usize) -> bool {
+    // SAFETY: the caller gives up the range.
+    let result = unsafe { raw(libc::SYS_munmap, [address as usize, size, 0, 0, 0, 0]) };
+    !is_error(result)
+}
+
+/// Waits while `*word == expected`, at most `timeout_ns`; returns early on a wake-up or a signal.
+pub(crate) fn futex_wait(word: &core::sync::atomic::AtomicU32, expected: u32, timeout_ns: u64) {
+    let timeout = libc::timespec {
+        tv_sec: (timeout_ns / 1_000_000_000) as i64,
+        tv_nsec: (timeout_ns % 1_000_000_000) as i64,
+    };
+    let operation = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
+    // SAFETY: the word outlives the call by its borrow; the timeout is a local.
+    unsafe {
+        raw(
+            libc::SYS_futex,
+            [
+                word.as_ptr() as usize,
+                operation,
+                expected as usize,
+                &raw const timeout as usize,
+                0,
+                0,
+            ],
+        );
+    }
+}
+
+/// Wakes at most `count` waiters of `word`.
+pub(crate) fn futex_wake(word: &core::sync::atomic::AtomicU32, count: u32) {
+    let operation = (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize;
+    // SAFETY: waking reads nothing but the address.
+    unsafe {
+        raw(
+            libc::SYS_futex,
+            [word.as_ptr() as usize, operation, count as usize, 0, 0, 0],
+        );
+    }
+}
+
+/// Writes bytes to a descriptor; the number written, or `-errno`.
+pub(crate) fn write(fd: i32, bytes: &[u8]) -> isize {
+    // SAFETY: the slice is readable for its length.
+    unsafe {
+        raw(
+            libc::SYS_write,
+            [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0],
+        )
+    }
+}
+
+/// Reads bytes from a descriptor; the number read (0 at the end), or `-errno`.
+pub(crate) fn read(fd: i32, bytes: &mut [u8]) -> isize {
+    // SAFETY: the slice is writable for its length.
+    unsafe {
+        raw(
+            libc::SYS_read,
+            [
+                fd as usize,
+                bytes.as_mut_ptr() as usize,
+                bytes.len(),
+                0,
+                0,
+                0,
+            ],
+        )
+    }
+}
+
+/// Opens a file; its descriptor, or `-errno`.
+pub(crate) fn open(path: &core::ffi::CStr, flags: i32, mode: u32) -> isize {
+    // SAFETY: the path is a NUL-terminated string that outlives the call.
+    unsafe {
+        raw(
+            libc::SYS_openat,
+            [
+                libc::AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                flags as usize,
+                mode as usize,
+                0,
+                0,
+            ],
+        )
+    }
+}
+
+/// Closes a descriptor of ours.
+pub(crate) fn close(fd: i32) {
+    // SAFETY: closing touches no memory.
+    unsafe { raw(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// Duplicates `fd` to the lowest free number from `lowest` on, close-on-exec; the number, or `-errno`.
+pub(crate) fn duplicate_above(fd: i32, lowest: i32) -> isize {
+    // SAFETY: fcntl with an integer argument touches no memory.
+    unsafe {
+        raw(
+            libc::SYS_fcntl,
+            [
+                fd as usize,
+                libc::F_DUPFD_CLOEXEC as usize,
+                lowest as usize,
+                0,
+                0,
+                0,
+            ],
+        )
+    }
+}
+
+/// Device and inode of an open file; `None` when the descriptor is not open.
+pub(crate) fn file_identity(fd: i32) -> Option<(u64, u64)> {
+    // SAFETY: `stat` is plain data, for which all zeroes is a value.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is writable and of the kernel's layout for this architecture.
+    let result = unsafe {
+        raw(
+            libc::SYS_fstat,
+            [fd as usize, &raw mut stat as usize, 0, 0, 0, 0],
+        )
+    };
+    (!is_error(result)).then_some((stat.st_dev, stat.st_ino))
+}
+
+/// Columns of the terminal behind a descriptor; `None` when it is none.
+pub(crate) fn terminal_columns(fd: i32) -> Option<usize> {
+    // SAFETY: `winsize` is plain data, for which all zeroes is a value.
+    let mut size: libc::winsize = unsafe { core::mem::zeroed() };
+    // SAFETY: the structure is writable and is what TIOCGWINSZ fills.
+    let result = unsafe {
+        raw(
+            libc::SYS_ioctl,
+            [
+                fd as usize,
+                libc::TIOCGWINSZ as usize,
+                &raw mut size as usize,
+                0,
+                0,
+                0,
+            ],
+        )
+    };
+    (!is_error(result)).then_some(usize::from(size.ws_col))
+}
+
+/// Process id, asked of the kernel (libc may cache it).
+pub(crate) fn process_id() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { raw(libc::SYS_getpid, [0; 6]) as u32 }
+}
+
+/// Parent's process id.
+pub(crate) fn parent_process_id() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { raw(libc::SYS_getppid, [0; 6]) as u32 }
+}
+
+/// Kernel id of the calling thread.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { raw(libc::SYS_gettid, [0; 6]) as u32 }
+}
+
+/// Whether a thread of this process still exists.
+pub(crate) fn thread_exists(pid: u32, tid: u32) -> bool {
+    // SAFETY: signal 0 only checks.
+    let result = unsafe { raw(libc::SYS_tgkill, [pid as usize, tid as usize, 0, 0, 0, 0]) };
+    result != -(libc::ESRCH as isize)
+}
+
+/// Gives up the rest of the calling thread's time slice.
+pub(crate) fn yield_processor() {
+    // SAFETY: no arguments.
+    unsafe { raw(libc::SYS_sched_yield, [0; 6]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicU32;
+
+    #[test]
+    fn errors_come_back_as_negative_numbers() {
+        assert_eq!(write(-1, b"x"), -(libc::EBADF as isize));
+        assert_eq!(
+            open(c"/nonexistent/file", libc::O_RDONLY, 0),
+            -(libc::ENOENT as isize)
+        );
+        assert!(file_identity(-1).is_none());
+        assert!(terminal_columns(-1).is_none());
+    }
+
+    #[test]
+    fn pages_are_zeroed_and_writable() {
+        let pages = map_pages(8192).expect("two pages");
+        // SAFETY: two fresh pages.
+        unsafe {
+            assert_eq!(pages.add(8191).read(), 0);
+            pages.add(8191).write(7);
+            assert!(unmap_pages(pages, 8192));
+        }
+    }
+
+    #[test]
+    fn futex_wait_returns_at_once_when_the_word_differs() {
+        futex_wait(&AtomicU32::new(1), 0, u64::MAX / 4);
+    }
+
+    #[test]
+    fn threads_are_seen_while_they_live() {
+        assert!(thread_exists(process_id(), thread_id()));
+        assert!(!thread_exists(process_id(), i32::MAX as u32));
+    }
+}
