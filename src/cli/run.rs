@@ -41,18 +41,17 @@ fn output(arguments: &RunArguments, folder: &Path) -> Result<Option<Output>> {
         if means_none(typed) {
             return Ok(None);
         }
-        let output = Output::new(typed, folder)?;
+        let output = Output::new(typed, folder);
+        output.check_placeholders()?;
         output.check_writable()?;
         if arguments.force {
             output.remove_existing()?;
         }
         return Ok(Some(output));
     }
-    match env::var_os("PYTRACE_OUTPUT").filter(|value| !value.is_empty()) {
-        Some(value) if means_none(&value) => Ok(None),
-        Some(value) => Output::new(&value, folder).map(Some),
-        None => Output::new(OsStr::new(DEFAULT_PATTERN), folder).map(Some),
-    }
+    let setting = env::var_os("PYTRACE_OUTPUT").filter(|value| !value.is_empty());
+    let pattern = setting.unwrap_or_else(|| DEFAULT_PATTERN.into());
+    Ok((!means_none(&pattern)).then(|| Output::new(&pattern, folder)))
 }
 
 /// The options as `PYTRACE_*` variables.

@@ -155,7 +155,7 @@ fn traced_command(
     preload: &Preload,
     folder: Option<&TempDir>,
 ) -> Command {
-    let output = folder.and_then(|folder| Output::new("capture".as_ref(), folder.path()).ok());
+    let output = folder.map(|folder| Output::new("capture".as_ref(), folder.path()));
     let launch = Launch {
         program: Program {
             name: program.name.clone(),

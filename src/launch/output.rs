@@ -31,10 +31,7 @@ enum Part {
 impl Output {
     /// Takes a pattern as typed. A relative one starts at `folder`, now: the program (and its children) may change
     /// theirs before the first record is written.
-    ///
-    /// # Errors
-    /// A `%` sequence that the library does not know: it would refuse it and the program would run untraced.
-    pub fn new(typed: &OsStr, folder: &Path) -> Result<Output> {
+    pub fn new(typed: &OsStr, folder: &Path) -> Output {
         let mut pattern = Vec::new();
         if !typed.as_bytes().starts_with(b"/") {
             for &byte in folder.as_os_str().as_bytes() {
@@ -46,10 +43,17 @@ impl Output {
             pattern.push(b'/');
         }
         pattern.extend_from_slice(typed.as_bytes());
-        parts(&pattern).map_err(|found| Error::output_pattern(typed, found))?;
-        Ok(Output {
+        Output {
             pattern: OsString::from_vec(pattern),
-        })
+        }
+    }
+
+    /// Fails on a `%` sequence that means nothing. The library keeps it as it is, which nobody who types it can want.
+    pub fn check_placeholders(&self) -> Result<()> {
+        match unknown_placeholder(self.pattern.as_bytes()) {
+            Some(found) => Err(Error::output_pattern(&self.pattern, found)),
+            None => Ok(()),
+        }
     }
 
     /// The value of `PYTRACE_OUTPUT`.
@@ -59,7 +63,7 @@ impl Output {
 
     /// The one file that the pattern names, if it holds no placeholder.
     pub fn only_file(&self) -> Option<PathBuf> {
-        match parts(self.pattern.as_bytes()).ok()?.as_slice() {
+        match parts(self.pattern.as_bytes()).as_slice() {
             [Part::Literal(path)] => Some(PathBuf::from(OsStr::from_bytes(path))),
             _ => None,
         }
@@ -122,8 +126,8 @@ impl Output {
     fn split_folder(&self) -> Option<(Vec<u8>, Vec<Part>)> {
         let bytes = self.pattern.as_bytes();
         let slash = bytes.iter().rposition(|&byte| byte == b'/')?;
-        let folder = parts(&bytes[..slash.max(1)]).ok()?;
-        let name = parts(&bytes[slash + 1..]).ok()?;
+        let folder = parts(&bytes[..slash.max(1)]);
+        let name = parts(&bytes[slash + 1..]);
         match <[Part; 1]>::try_from(folder) {
             Ok([Part::Literal(folder)]) => Some((folder, name)),
             _ => None,
@@ -131,29 +135,46 @@ impl Output {
     }
 }
 
-/// Splits a pattern; the error is the sequence that means nothing.
-fn parts(pattern: &[u8]) -> std::result::Result<Vec<Part>, String> {
+/// Splits a pattern. A sequence that means nothing stands for itself.
+fn parts(pattern: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut literal = Vec::new();
-    let mut bytes = pattern.iter();
-    while let Some(&byte) = bytes.next() {
-        match (byte, (byte == b'%').then(|| bytes.next()).flatten()) {
-            (b'%', Some(b'%')) => literal.push(b'%'),
+    let mut rest = pattern;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after.first()) {
+            (b'%', Some(b'%')) => {
+                literal.push(b'%');
+                rest = &after[1..];
+            }
             (b'%', Some(b'p' | b'n' | b'h')) => {
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
                 parts.push(Part::Anything);
+                rest = &after[1..];
             }
-            (b'%', Some(&other)) => return Err(format!("%{}", char::from(other))),
-            (b'%', None) => return Err("%".to_string()),
             _ => literal.push(byte),
         }
     }
     if !literal.is_empty() {
         parts.push(Part::Literal(literal));
     }
-    Ok(parts)
+    parts
+}
+
+fn unknown_placeholder(pattern: &[u8]) -> Option<String> {
+    let mut bytes = pattern.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == b'%' {
+            match bytes.next() {
+                Some(b'%' | b'p' | b'n' | b'h') => {}
+                Some(&other) => return Some(format!("%{}", char::from(other))),
+                None => return Some("%".to_string()),
+            }
+        }
+    }
+    None
 }
 
 /// Whether a file name is the pattern's, alone or with the number that the library adds.
@@ -180,7 +201,7 @@ mod tests {
     use super::*;
 
     fn output(typed: &str) -> Output {
-        Output::new(OsStr::new(typed), Path::new("/work 100%")).unwrap()
+        Output::new(OsStr::new(typed), Path::new("/work 100%"))
     }
 
     #[test]
@@ -194,17 +215,20 @@ mod tests {
     }
 
     #[test]
-    fn unknown_placeholders_are_named() {
+    fn unknown_placeholders_are_named_and_stand_for_themselves() {
         for (typed, found) in [("a%q", "'%q'"), ("a%", "'%'")] {
-            let error = Output::new(OsStr::new(typed), Path::new("/")).unwrap_err();
+            let output = Output::new(OsStr::new(typed), Path::new("/"));
+            let error = output.check_placeholders().unwrap_err();
             assert!(error.to_string().contains(found), "{error}");
+            assert_eq!(output.only_file().unwrap(), Path::new("/").join(typed));
         }
+        output("%p-%n-%h-%%").check_placeholders().unwrap();
     }
 
     #[test]
     fn new_files_are_recognised() {
         let folder = tempfile::tempdir().unwrap();
-        let output = Output::new(OsStr::new("x-%n-%p.pytrace"), folder.path()).unwrap();
+        let output = Output::new(OsStr::new("x-%n-%p.pytrace"), folder.path());
         for name in [
             "x-app-12.pytrace",
             "x-app-12.pytrace.3",
@@ -224,11 +248,10 @@ mod tests {
         let old = folder.path().join("old");
         fs::write(&old, "").unwrap();
         Output::new(OsStr::new("ol%p"), folder.path())
-            .unwrap()
             .remove_existing()
             .unwrap();
         assert!(old.exists());
-        let output = Output::new(OsStr::new("old"), folder.path()).unwrap();
+        let output = Output::new(OsStr::new("old"), folder.path());
         output.remove_existing().unwrap();
         assert!(!old.exists());
         output.remove_existing().unwrap();
