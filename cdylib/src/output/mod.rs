@@ -10,6 +10,7 @@ mod path;
 mod process;
 mod records;
 mod summary;
+mod symbols;
 
 use pytrace_format::record::{End, Ended, Record};
 use pytrace_model::Model;

@@ -5,8 +5,8 @@
 
 use pytrace_format::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
 use pytrace_format::record::{
-    Domain, Frame, Module, Moment, Pymalloc, Quality, Record, Scope, ScopeCounters, Site,
-    SiteCounters, Sizes, Stack, TimelinePoint,
+    Domain, Frame, Module, Moment, NativeName, Pymalloc, Quality, Record, Scope, ScopeCounters,
+    Site, SiteCounters, Sizes, Stack, TimelinePoint,
 };
 
 use super::modules::Modules;
@@ -239,20 +239,22 @@ impl Records {
     /// Names of the native frames of the sites that the summary will show, found in this process.
     pub(crate) fn name_natives(&mut self, session: &Session, books: &mut Books) -> Vec<Record> {
         self.read_tables(session);
-        let mut names = naming::Names::new();
         let wanted = self.native_frames_of_top_sites(session, books);
+        let addresses: Vec<usize> = wanted.iter().map(|(_, address)| *address).collect();
+        let names = naming::of_return_addresses(&self.modules, &addresses);
         let mut records = Vec::new();
-        for (row, address) in wanted {
-            if let Some(name) = names.of_return_address(address) {
-                self.strings_written += 1;
-                records.push(Record::String(name));
-                records.push(Record::NativeName(pytrace_format::record::NativeName {
-                    frame: FrameId(handle(row)),
-                    function: StringId(self.strings_written),
-                    file: StringId(0),
-                    line: 0,
-                }));
-            }
+        for ((row, _), name) in wanted.iter().zip(names) {
+            let Some(name) = name else {
+                continue;
+            };
+            self.strings_written += 1;
+            records.push(Record::String(name));
+            records.push(Record::NativeName(NativeName {
+                frame: FrameId(handle(*row)),
+                function: StringId(self.strings_written),
+                file: StringId(0),
+                line: 0,
+            }));
         }
         records
     }

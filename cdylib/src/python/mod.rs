@@ -30,10 +30,13 @@ pub(crate) struct Python {
     /// Whether stacks are read: decided when the first frame is seen.
     stacks: AtomicU8,
     layout: Layout,
+    layout_is_known: bool,
     runtime: *const u8,
     code_type: *const c_void,
     thread_state: Option<unsafe extern "C" fn() -> *const u8>,
     gil_state_thread: Option<unsafe extern "C" fn() -> *const u8>,
+    /// `_Py_IsFinalizing` and its like, for a version whose layout is not known.
+    ask_finalizing: Option<unsafe extern "C" fn() -> core::ffi::c_int>,
     is_initialized: Option<unsafe extern "C" fn() -> core::ffi::c_int>,
     /// The word that becomes non-null when the interpreter begins to finalize; points to a constant zero when unknown.
     finalizing: *const usize,
@@ -78,7 +81,8 @@ impl Python {
     /// Finds out about the interpreter whose symbols `lookup` gives. `None`: there is none.
     pub(crate) fn find(lookup: Lookup<'_>) -> Option<Python> {
         let get_version = lookup(c"Py_GetVersion");
-        if get_version.is_null() {
+        // Without this (before 3.4) there is nothing to hook.
+        if get_version.is_null() || lookup(c"PyMem_SetAllocator").is_null() {
             return None;
         }
         // SAFETY: `const char *Py_GetVersion(void)`, callable at any time; it formats into a static buffer.
@@ -101,6 +105,7 @@ impl Python {
             no_stacks_reason: None,
             stacks: AtomicU8::new(NOT_CHECKED),
             layout: layout::of_version(3, 11)?,
+            layout_is_known: false,
             runtime,
             code_type,
             thread_state: None,
@@ -109,10 +114,30 @@ impl Python {
             is_initialized: unsafe {
                 core::mem::transmute::<*mut c_void, Option<_>>(lookup(c"Py_IsInitialized"))
             },
+            ask_finalizing: None,
             finalizing: &raw const NEVER_FINALIZING,
         };
         python.no_stacks_reason = python.learn_layout(version, lookup).err();
+        if !python.layout_is_known {
+            python.learn_end(lookup);
+        }
         Some(python)
+    }
+
+    /// Finds another way to see the interpreter tear down: what it exports (3.13+, 3.7–3.12, before).
+    fn learn_end(&mut self, lookup: Lookup<'_>) {
+        for name in [c"Py_IsFinalizing", c"_Py_IsFinalizing"] {
+            // SAFETY: null or `int (*)(void)` by CPython's headers.
+            self.ask_finalizing =
+                unsafe { core::mem::transmute::<*mut c_void, Option<_>>(lookup(name)) };
+            if self.ask_finalizing.is_some() {
+                return;
+            }
+        }
+        let variable = lookup(c"_Py_Finalizing");
+        if !variable.is_null() {
+            self.finalizing = variable.cast_const().cast();
+        }
     }
 
     /// Fills in where things lie; the reason when that is not known.
@@ -134,6 +159,7 @@ impl Python {
             Some(offsets) => unsafe { offsets.apply(self.runtime, layout) }.ok_or(UNEXPECTED)?,
             None => layout,
         };
+        self.layout_is_known = true;
         // SAFETY: the field lies inside `_PyRuntime`, which is larger than any offset of it.
         self.finalizing = unsafe { self.runtime.add(self.layout.finalizing) }.cast();
         if self.free_threaded {
@@ -169,7 +195,16 @@ impl Python {
         if self.no_stacks_reason.is_some() {
             return self.stacks.store(UNREADABLE, Ordering::Relaxed);
         }
-        let frame = self.attached_frame();
+        let mut frame = self.attached_frame();
+        // SAFETY: frames of this thread, which holds the GIL; each `previous` is null or another.
+        unsafe {
+            while !frame.is_null() && self.is_shim(frame) {
+                frame = frame
+                    .add(self.layout.frame_previous)
+                    .cast::<*const u8>()
+                    .read();
+            }
+        }
         if frame.is_null() {
             return;
         }
@@ -216,6 +251,10 @@ impl Python {
     /// Whether the interpreter has begun to tear down.
     #[inline(always)]
     pub(crate) fn is_finalizing(&self) -> bool {
+        if let Some(function) = self.ask_finalizing {
+            // SAFETY: reads a pointer or flag of the interpreter and returns whether it is set.
+            return unsafe { function() } != 0;
+        }
         // SAFETY: a word of `_PyRuntime`, or our own constant. Volatile: another thread may write it at any time, and an
         // aligned word is read whole.
         unsafe { self.finalizing.read_volatile() != 0 }
@@ -234,6 +273,9 @@ impl Python {
     /// This thread's thread state, if this thread holds the GIL.
     #[inline(always)]
     pub(crate) fn attached_thread_state(&self) -> Option<*const u8> {
+        if !self.layout_is_known {
+            return None;
+        }
         match self.layout.current_thread {
             CurrentThread::InRuntime { offset } => {
                 // SAFETY: a word of `_PyRuntime`; volatile as other threads write it when the GIL changes hands.
@@ -288,6 +330,19 @@ impl Python {
                 }
             }
         }
+    }
+
+    /// Whether a frame stands for an entry into the interpreter rather than for Python code.
+    ///
+    /// # Safety
+    /// `frame` is a live frame of this thread.
+    #[inline(always)]
+    pub(crate) unsafe fn is_shim(&self, frame: *const u8) -> bool {
+        let layout = &self.layout;
+        layout.frame_owner.is_some_and(|offset| {
+            // SAFETY: the caller's promise.
+            unsafe { frame.add(offset).read() >= layout.first_shim_owner }
+        })
     }
 
     /// Whether a block of the object domain that is about to be freed is a code object.

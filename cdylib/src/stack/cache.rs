@@ -139,10 +139,7 @@ impl StackCache {
             // SAFETY: a live frame of this thread; its `previous` is null or another.
             unsafe {
                 let previous = frame.add(layout.frame_previous).cast::<*const u8>().read();
-                let is_shim = layout
-                    .frame_owner
-                    .is_some_and(|offset| frame.add(offset).read() >= layout.first_shim_owner);
-                if !is_shim {
+                if !python.is_shim(frame) {
                     let instruction = frame.add(layout.frame_instruction);
                     let position = match layout.instruction {
                         Instruction::Pointer => Position {

@@ -120,6 +120,24 @@ pub(crate) fn read(fd: i32, bytes: &mut [u8]) -> isize {
     }
 }
 
+/// Reads bytes at an offset; the number read (0 at the end), or `-errno`.
+pub(crate) fn read_at(fd: i32, bytes: &mut [u8], offset: u64) -> isize {
+    // SAFETY: the slice is writable for its length.
+    unsafe {
+        raw(
+            libc::SYS_pread64,
+            [
+                fd as usize,
+                bytes.as_mut_ptr() as usize,
+                bytes.len(),
+                offset as usize,
+                0,
+                0,
+            ],
+        )
+    }
+}
+
 /// Opens a file; its descriptor, or `-errno`.
 pub(crate) fn open(path: &core::ffi::CStr, flags: i32, mode: u32) -> isize {
     // SAFETY: the path is a NUL-terminated string that outlives the call.
