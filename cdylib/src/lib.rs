@@ -9,6 +9,14 @@
 //! Invariant: the traced program never gets worse than slower. No panic, no lock that others hold, no allocation on its
 //! heap, no Python call in a hook; `errno` is kept; any trouble stops the recording and passes calls on.
 
+#![cfg_attr(
+    test,
+    expect(
+        dead_code,
+        reason = "unit tests export nothing, so what lies behind the exports looks unused"
+    )
+)]
+
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")))]
 compile_error!(
     "libpytrace is written for x86-64 Linux with glibc: registers, system calls and thread-locals are its own"

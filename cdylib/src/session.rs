@@ -275,11 +275,11 @@ impl Session {
             }
             syscall::yield_processor();
         }
-        if !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED {
-            if let Some(mut aggregator) = self.aggregator.try_lock() {
-                self.pump(&mut aggregator);
-                self.flush_if_due(&mut aggregator);
-            }
+        let helps =
+            !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED;
+        if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
+            self.pump(&mut aggregator);
+            self.flush_if_due(&mut aggregator);
         }
         self.wake_background();
         Some(empty)

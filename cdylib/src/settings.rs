@@ -170,22 +170,36 @@ impl Settings {
     }
 }
 
-/// The known name that an unknown one is probably meant to be.
+/// The known name that an unknown one is probably meant to be: the same letters but for one or two.
 fn suggestion(unknown: &str) -> Option<&'static str> {
-    KNOWN.iter().copied().find(|known| {
-        let (mut left, mut right): (Vec<char>, Vec<char>) =
-            (unknown.chars().collect(), known.chars().collect());
-        if left.len().abs_diff(right.len()) > 1 {
-            return false;
-        }
-        left.sort_unstable();
-        right.sort_unstable();
-        let common = left
-            .iter()
-            .filter(|character| right.contains(character))
-            .count();
-        common + 1 >= left.len().max(right.len()) && left != right || left == right
-    })
+    const FARTHEST: usize = 2;
+    let letters = |name: &str| {
+        let mut letters: Vec<char> = name.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let distance = |left: &[char], right: &[char]| {
+        let mut rest = right.to_vec();
+        let unmatched =
+            left.iter().filter(
+                |letter| match rest.iter().position(|other| other == *letter) {
+                    Some(at) => {
+                        rest.swap_remove(at);
+                        false
+                    }
+                    None => true,
+                },
+            );
+        let unmatched = unmatched.count();
+        unmatched + rest.len()
+    };
+    let asked = letters(unknown);
+    KNOWN
+        .iter()
+        .map(|known| (distance(&asked, &letters(known)), *known))
+        .min()
+        .filter(|(distance, _)| *distance <= FARTHEST)
+        .map(|(_, known)| known)
 }
 
 /// Reads settings from `NAME=value` strings. All variables are looked at, so that `PYTRACE=off` wins over any error.

@@ -308,7 +308,7 @@ mod tests {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let place = (seed >> 33) % 5000;
-            let small = place % 2 == 0;
+            let small = place.is_multiple_of(2);
             let address = 0x5555_0000_0000 + place * 64;
             let value = block(
                 (seed >> 20) as u32 & 0xffff,

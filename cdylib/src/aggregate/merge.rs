@@ -168,9 +168,7 @@ impl Merge {
 /// Applies a reader's events while their segment is at most `limit`. Returns the segment it stopped before.
 fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books) -> Option<u64> {
     loop {
-        let Some((buffer, count)) = reader.front() else {
-            return None;
-        };
+        let (buffer, count) = reader.front()?;
         // SAFETY: as in `readable`; the slice ends with this iteration, before `advance` may recycle the buffer.
         let events = unsafe { buffer.published(count) };
         let mut position = reader.position;

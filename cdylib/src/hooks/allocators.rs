@@ -76,17 +76,27 @@ domain_hooks! {
     Object: object_malloc object_calloc object_realloc object_free, on_object_malloc on_object_calloc on_object_realloc;
 }
 
+/// A trampoline as a function of its C type.
+///
+/// # Safety
+/// `F` is a function pointer type, and the trampoline passes the arguments of that type on untouched.
+unsafe fn function<F: Copy>(trampoline: unsafe extern "C" fn()) -> Option<F> {
+    const { assert!(size_of::<F>() == size_of::<unsafe extern "C" fn()>()) };
+    // SAFETY: both are function pointers (the caller's promise), of one size.
+    Some(unsafe { core::mem::transmute_copy(&trampoline) })
+}
+
 /// The tables that are installed.
 pub(crate) fn hooks() -> Hooks {
     macro_rules! table {
         ($malloc:ident, $calloc:ident, $realloc:ident, $free:ident) => {
-            // SAFETY: the trampolines take the arguments of these types and pass them on untouched.
+            // SAFETY: `entries!` made the trampolines for functions of these types.
             unsafe {
                 Allocator {
                     context: core::ptr::null_mut(),
-                    malloc: core::mem::transmute::<*const (), _>($malloc as *const ()),
-                    calloc: core::mem::transmute::<*const (), _>($calloc as *const ()),
-                    realloc: core::mem::transmute::<*const (), _>($realloc as *const ()),
+                    malloc: function($malloc),
+                    calloc: function($calloc),
+                    realloc: function($realloc),
                     free: Some($free),
                 }
             }

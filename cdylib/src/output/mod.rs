@@ -4,6 +4,7 @@
 //! Any trouble with the file ends the capture with one line on stderr; the program goes on.
 
 mod capture;
+mod elf;
 mod modules;
 mod naming;
 mod path;

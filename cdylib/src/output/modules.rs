@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::elf::{IDENTITY, u16_at, u32_at, u64_at};
 use crate::sys::file;
 
 /// More than any program's map.
@@ -36,32 +37,18 @@ pub(crate) struct Modules {
     spans: BTreeMap<u64, Span>,
 }
 
-fn word<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    word(bytes, at).map(u64::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    word(bytes, at).map(u32::from_le_bytes)
-}
-
 /// Reads what is needed from a file's head: its loadable segments and its GNU build id.
 fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
     let mut module = ModuleFile {
         path: path.to_owned(),
         ..ModuleFile::default()
     };
-    if head.get(..5) != Some(b"\x7fELF\x02") {
+    if head.get(..5) != Some(IDENTITY) {
         return module;
     }
-    let (Some(table), Some(size), Some(count)) = (
-        u64_at(head, 32),
-        word(head, 54).map(u16::from_le_bytes),
-        word(head, 56).map(u16::from_le_bytes),
-    ) else {
+    let (Some(table), Some(size), Some(count)) =
+        (u64_at(head, 32), u16_at(head, 54), u16_at(head, 56))
+    else {
         return module;
     };
     for number in 0..usize::from(count) {
@@ -73,9 +60,9 @@ fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
         };
         let (Some(kind), Some(offset), Some(address), Some(length)) = (
             u32_at(head, at),
-            u64_at(head, at + 8),
-            u64_at(head, at + 16),
-            u64_at(head, at + 32),
+            u64_at(head, at.saturating_add(8)),
+            u64_at(head, at.saturating_add(16)),
+            u64_at(head, at.saturating_add(32)),
         ) else {
             break;
         };

@@ -48,18 +48,21 @@ pub(crate) fn print(settings: &Settings, model: &Model, capture: Option<&str>) {
 
 /// Colours unless `NO_COLOR` is set to something or the terminal is dumb.
 fn colour_is_wanted() -> bool {
-    let is_set = |name: &core::ffi::CStr| {
+    let value_of = |name: &core::ffi::CStr| {
         // SAFETY: getenv reads the environment; at the exit of the process nobody changes it.
         let value = unsafe { libc::getenv(name.as_ptr()) };
-        // SAFETY: null or a NUL-terminated string.
-        (!value.is_null()).then(|| {
+        if value.is_null() {
+            return None;
+        }
+        // SAFETY: not null, so a NUL-terminated string of the environment.
+        Some(
             unsafe { core::ffi::CStr::from_ptr(value) }
                 .to_bytes()
-                .to_vec()
-        })
+                .to_vec(),
+        )
     };
-    is_set(c"NO_COLOR").is_none_or(|value| value.is_empty())
-        && is_set(c"TERM").as_deref() != Some(b"dumb")
+    value_of(c"NO_COLOR").is_none_or(|value| value.is_empty())
+        && value_of(c"TERM").as_deref() != Some(b"dumb")
 }
 
 /// Writes the summary to a file, replacing what a former run left there. A link is not followed.

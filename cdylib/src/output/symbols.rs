@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 
+use super::elf::{IDENTITY, u16_at, u32_at, u64_at};
 use crate::sys::syscall;
 
 /// Larger tables are not worth the time.
@@ -66,18 +67,6 @@ struct Section {
     link: u32,
 }
 
-fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at.checked_add(N)?)?.try_into().ok()
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    number(bytes, at).map(u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    number(bytes, at).map(u64::from_le_bytes)
-}
-
 /// What was found about the addresses of one file.
 pub(crate) struct Found {
     /// Mangled names, in the order of the addresses asked for.
@@ -90,7 +79,7 @@ pub(crate) struct Found {
 pub(crate) fn functions_at(path: &str, addresses: &[u64]) -> Option<Found> {
     let file = File::open(path)?;
     let header = file.read_at(0, 64)?;
-    if header.get(..5) != Some(b"\x7fELF\x02") {
+    if header.get(..5) != Some(IDENTITY) {
         return None;
     }
     let sections = sections(&file, &header)?;
@@ -111,7 +100,7 @@ pub(crate) fn functions_at(path: &str, addresses: &[u64]) -> Option<Found> {
 
 fn sections(file: &File, header: &[u8]) -> Option<Vec<Section>> {
     let offset = u64_at(header, 40)?;
-    let count = u64::from(u16::from_le_bytes(number(header, 60)?));
+    let count = u64::from(u16_at(header, 60)?);
     let bytes = file.read_at(offset, count * SECTION_HEADER_BYTES as u64)?;
     bytes
         .chunks_exact(SECTION_HEADER_BYTES)
@@ -128,8 +117,7 @@ fn sections(file: &File, header: &[u8]) -> Option<Vec<Section>> {
 }
 
 fn section_names(file: &File, header: &[u8], sections: &[Section]) -> Vec<u8> {
-    number(header, 62)
-        .map(u16::from_le_bytes)
+    u16_at(header, 62)
         .and_then(|index| sections.get(usize::from(index)))
         .and_then(|section| file.read_at(section.offset, section.size))
         .unwrap_or_default()

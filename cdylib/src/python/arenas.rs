@@ -175,12 +175,13 @@ mod tests {
 
     #[test]
     fn pools_are_counted_by_their_headers() {
-        #[repr(align(16384))]
-        struct Aligned([u8; 1 << 20]);
-        let mut memory: Box<Aligned> = Box::new(Aligned([0; 1 << 20]));
+        let mut memory = vec![0u8; (1 << 20) + (16 << 10)];
+        let start = (memory.as_ptr() as usize).next_multiple_of(16 << 10);
+        let skipped = start - memory.as_ptr() as usize;
+        let memory = &mut memory[skipped..];
         let mut put = |pool: usize, count: u32, class: u32| {
-            memory.0[pool << 14..][..4].copy_from_slice(&count.to_le_bytes());
-            memory.0[(pool << 14) + 36..][..4].copy_from_slice(&class.to_le_bytes());
+            memory[pool << 14..][..4].copy_from_slice(&count.to_le_bytes());
+            memory[(pool << 14) + 36..][..4].copy_from_slice(&class.to_le_bytes());
         };
         put(0, 3, 0);
         put(1, ((16384 - 48) / 512) as u32, 31);
@@ -189,7 +190,6 @@ mod tests {
         let mut arenas = Arenas::default();
         // SAFETY: no arena yet.
         assert!(unsafe { arenas.walk() }.is_none());
-        let start = memory.0.as_ptr() as usize;
         arenas.add(start, 1 << 20);
         // SAFETY: the memory is ours and lives.
         let state = unsafe { arenas.walk() }.expect("an arena");
@@ -212,10 +212,8 @@ mod tests {
         );
         assert_eq!(state.arena_bytes_in_use, [3 * 16 + 31 * 512]);
         // SAFETY: the block lies in the second pool.
-        assert_eq!(
-            unsafe { served_bytes(start + 16384 + 48 + 512, 16384) },
-            512
-        );
+        let served = unsafe { served_bytes(start + 16384 + 48 + 512, 16384) };
+        assert_eq!(served, 512);
         assert_eq!(arenas.size_of_arena_at(start + 5), Some(1 << 20));
         assert_eq!(arenas.size_of_arena_at(start + (1 << 20)), None);
         assert!(arenas.remove(start) && !arenas.remove(start));

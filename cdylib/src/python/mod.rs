@@ -406,8 +406,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_what_py_getversion_says() {
-        let number =
-            |text| parse_version(text).map(|(major, minor, number)| (major, minor, number));
+        let number = parse_version;
         assert_eq!(
             number("3.11.7 (main, Jan  1 2026)"),
             Some((3, 11, "3.11.7".into()))
