@@ -97,6 +97,7 @@ pub(crate) struct Session {
     pub(crate) settings: Settings,
     pub(crate) tree: String,
     pub(crate) pid: u32,
+    is_forked_child: bool,
     pub(crate) started_ns: u64,
     pub(crate) started_unix_ns: u64,
     transport: Transport,
@@ -139,6 +140,7 @@ pub(crate) fn begin(settings: Settings, tree: String, is_forked_child: bool) -> 
         settings,
         tree,
         pid: syscall::process_id(),
+        is_forked_child,
         started_ns: clock::monotonic_ns(),
         started_unix_ns: clock::unix_ns(),
         transport: Transport::new(),
@@ -474,13 +476,18 @@ impl Session {
         drop(own);
     }
 
-    /// The process is about to become another program, which may fail: everything is written, nothing ends.
+    /// The process is about to become another program, which may fail: everything is written, nothing ends. A forked
+    /// child that has written nothing yet leaves no file: it was only made for this.
     pub(crate) fn before_exec(&self) {
         if syscall::process_id() != self.pid {
             return;
         }
         let own = OwnWork::begin();
-        if let Some(mut aggregator) = self.aggregator.lock_within(EXIT_PATIENCE_NS) {
+        if let Some(mut aggregator) = self
+            .aggregator
+            .lock_within(EXIT_PATIENCE_NS)
+            .filter(|aggregator| !self.is_forked_child || aggregator.output.has_begun())
+        {
             self.pump(&mut aggregator);
             self.complete_quality(&mut aggregator);
             let now_ns = self.now_ns();

@@ -36,6 +36,11 @@ impl Output {
         }
     }
 
+    /// Whether a capture has been begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.capture.path().is_some()
+    }
+
     /// When the next flush is due, nanoseconds since the start.
     pub(crate) fn next_flush_ns(&self) -> u64 {
         self.next_flush_ns
@@ -65,6 +70,9 @@ impl Output {
     pub(crate) fn finish(&mut self, session: &Session, books: &mut Books, ended: Ended) {
         let end_ns = session.end_ns();
         let prints = session.settings.summary != Summary::None && process::is_root(session);
+        if !prints && session.settings.output.is_none() {
+            return;
+        }
         let names = self.records.name_natives(session, books);
         if let Some(pattern) = &session.settings.output {
             let mut changed = self.records.changed(session, books, end_ns);
