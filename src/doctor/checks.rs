@@ -130,6 +130,14 @@ impl Checkup {
             );
             return false;
         }
+        if identity.version.starts_with("2.") {
+            self.add(
+                Verdict::Fatal,
+                SUBJECT,
+                format!("{file} is Python {version}, which has no allocator interface; Python 3 is needed"),
+            );
+            return false;
+        }
         let through = match findings.executable {
             Executable::Script { .. } => format!(" (through {file})"),
             _ => String::new(),
