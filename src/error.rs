@@ -53,6 +53,9 @@ enum Kind {
         pattern: PathBuf,
         found: String,
     },
+    OutputIsNoFile {
+        path: PathBuf,
+    },
     NotReplaced {
         path: PathBuf,
         source: io::Error,
@@ -125,6 +128,11 @@ impl Error {
     pub(crate) fn output_pattern(pattern: &OsStr, found: String) -> Error {
         let pattern = PathBuf::from(pattern);
         Error::new(Kind::OutputPattern { pattern, found })
+    }
+
+    pub(crate) fn output_is_no_file(path: &Path) -> Error {
+        let path = path.to_path_buf();
+        Error::new(Kind::OutputIsNoFile { path })
     }
 
     pub(crate) fn not_replaced(path: &Path, source: io::Error) -> Error {
@@ -232,6 +240,11 @@ impl fmt::Display for Error {
                 "the output {} holds {}; write %p (process id), %n (program name), %h (host), or %% for a percent sign",
                 quoted(pattern),
                 quoted(found)
+            ),
+            Kind::OutputIsNoFile { path } => write!(
+                f,
+                "the output {} is no regular file; name a file that may be made, or `none`",
+                quoted(path)
             ),
             Kind::NotReplaced { path, source } => write!(
                 f,

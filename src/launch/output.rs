@@ -75,14 +75,13 @@ impl Output {
         Some(PathBuf::from(OsStr::from_bytes(&split.0)))
     }
 
-    /// Fails when no file can be made in the folder, or when the name is that of a folder.
+    /// Fails when no file can be made in the folder, or when the name is that of a folder or a device.
     pub fn check_writable(&self) -> Result<()> {
         let Some(folder) = self.folder() else {
             return Ok(());
         };
-        if let Some(path) = self.only_file().filter(|path| path.is_dir()) {
-            let source = io::Error::from(io::ErrorKind::IsADirectory);
-            return Err(Error::not_written(Some(&path), source));
+        if let Some(path) = self.only_file() {
+            refuse_what_is_no_file(&path)?;
         }
         let access = rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK);
         match access {
@@ -100,6 +99,7 @@ impl Output {
         let Some(path) = self.only_file() else {
             return Ok(());
         };
+        refuse_what_is_no_file(&path)?;
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(Error::not_replaced(&path, source))
@@ -132,6 +132,14 @@ impl Output {
             Ok([Part::Literal(folder)]) => Some((folder, name)),
             _ => None,
         }
+    }
+}
+
+/// A device must never be removed, and a number added to its name is not what was meant.
+fn refuse_what_is_no_file(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(Error::output_is_no_file(path)),
+        _ => Ok(()),
     }
 }
 
@@ -256,5 +264,18 @@ mod tests {
         assert!(!old.exists());
         output.remove_existing().unwrap();
         output.check_writable().unwrap();
+    }
+
+    #[test]
+    fn devices_and_folders_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/null", folder.path().join("device")).unwrap();
+        fs::create_dir(folder.path().join("folder")).unwrap();
+        for name in ["device", "folder"] {
+            let output = Output::new(OsStr::new(name), folder.path());
+            assert!(output.check_writable().is_err());
+            assert!(output.remove_existing().is_err());
+            assert!(folder.path().join(name).symlink_metadata().is_ok());
+        }
     }
 }

@@ -7,10 +7,11 @@ use pytrace_model::ids::StackId;
 use pytrace_model::label;
 use pytrace_model::record::{Counters, Frame, Mode};
 use pytrace_model::summary::{self, Style};
-use pytrace_model::text::{count, escape_name, percent, size};
+use pytrace_model::text::{count, duration, escape_name, percent, size};
 
 use super::Report;
 use crate::analysis::{Grouping, Metric, Row, RowKey, Subject};
+use crate::capture::{Capture, Ending};
 
 /// Rows listed when no number is asked for.
 const ROWS: usize = 25;
@@ -33,6 +34,9 @@ pub fn write(
     };
     let mut head = String::new();
     summary::render(model, &style, &mut head).map_err(io::Error::other)?;
+    if let Some(state) = unfinished(report.capture) {
+        writeln!(out, "{state}\n")?;
+    }
     out.write_all(head.as_bytes())?;
     if model.settings.mode == Mode::Counts {
         return Ok(());
@@ -51,6 +55,20 @@ pub fn write(
         list.row(number, row, &mut out)?;
     }
     Ok(())
+}
+
+/// What the summary cannot know: whether a process without an end is still there.
+fn unfinished(capture: &Capture) -> Option<String> {
+    let flushed = duration(capture.duration_ns());
+    match capture.ending {
+        Ending::Running => Some(format!(
+            "still running: this is what it had written after {flushed}"
+        )),
+        Ending::Lost => Some(format!(
+            "lost: the process is gone and wrote no end (killed?); this is what it had written after {flushed}"
+        )),
+        Ending::Exit | Ending::Exec | Ending::Signal => None,
+    }
 }
 
 struct List<'a> {

@@ -119,7 +119,7 @@ fn bad_command_lines_get_one_line() {
         (&["run", "-o", "a%q", "true"], "'%q'"),
         (
             &["run", "-o", "/tmp", "true"],
-            "'/tmp' could not be written",
+            "the output '/tmp' is no regular file",
         ),
         (
             &["run", "-o", "missing/a.pytrace", "true"],

@@ -314,6 +314,12 @@ fn the_end_that_nobody_wrote_is_lost() {
         let found = json_of(&synth, &[]);
         assert_eq!(found["process"]["ended"], ended);
         assert_eq!(found["quality"]["complete"], complete);
+        let text = report(&synth.file(), &[]).stdout;
+        assert_eq!(
+            text.starts_with("lost: the process is gone"),
+            ended == "lost",
+            "{text}"
+        );
     }
 }
 
