@@ -3,7 +3,7 @@
 //! Invariants: see `counters`; a block is in exactly one place: the live table, a thread's pending resize, or nowhere.
 //! After the freeze only `shutdown` moves. Pure: no I/O, no clock, no threads.
 
-use pytrace_format::record::{Domain, Quality, Shutdown};
+use pytrace_format::record::{Counters, Domain, Quality, Shutdown};
 
 use super::counters::Tally;
 use super::live::{Block, LiveTable};
@@ -31,28 +31,64 @@ pub(crate) struct ThreadState {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SiteTally {
     pub(crate) tally: Tally,
-    domain: u8,
+    pub(crate) domain: u8,
     /// Changed since the capture was last written.
     changed: bool,
+    /// In the list of those that the next peak changes.
+    below_peak: bool,
 }
 
-/// A domain's row, or the total's.
-pub(crate) struct ScopeTally {
-    pub(crate) tally: Tally,
+/// What a domain, or the total, has beside the sums over its sites.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extremes {
+    live_bytes: u64,
     pub(crate) max_live_bytes: u64,
     pub(crate) max_live_at_ns: u64,
     pub(crate) max_size_bytes: u64,
 }
 
-/// Everything that is counted.
+impl Extremes {
+    /// Bytes live now.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, size: u64) {
+        self.live_bytes = self.live_bytes.wrapping_add(size);
+    }
+
+    #[inline(always)]
+    fn leave(&mut self, size: u64) {
+        self.live_bytes = self.live_bytes.wrapping_sub(size);
+    }
+
+    /// Whether the live bytes are higher than ever.
+    #[inline(always)]
+    fn note_maximum(&mut self, now_ns: u64) -> bool {
+        if self.live_bytes <= self.max_live_bytes {
+            return false;
+        }
+        self.max_live_bytes = self.live_bytes;
+        self.max_live_at_ns = now_ns;
+        true
+    }
+}
+
+/// Everything that is counted. Counters are kept per site; a domain's are the sums over its sites, made when they are
+/// asked for.
 pub(crate) struct Books {
     live: LiveTable,
     mappings: Mappings,
     pub(crate) pools: Pools,
     sites: Vec<SiteTally>,
     changed_sites: Vec<u32>,
-    pub(crate) domains: [ScopeTally; 5],
-    pub(crate) total: ScopeTally,
+    /// Sites that were told with another value at the peak than now: the next peak changes it without an event.
+    below_peak: Vec<u32>,
+    /// The peak as of which sites were told.
+    peak_told: PeakNumber,
+    pub(crate) domains: [Extremes; 5],
+    total: Extremes,
     pub(crate) sizes: [Sizes; 5],
     pub(crate) peak: PeakNumber,
     pub(crate) quality: Quality,
@@ -63,29 +99,6 @@ pub(crate) struct Books {
     is_forked_child: bool,
     /// Time that events applied now are stamped with, nanoseconds since the start.
     pub(crate) now_ns: u64,
-}
-
-impl ScopeTally {
-    fn new() -> Self {
-        ScopeTally {
-            tally: Tally::default(),
-            max_live_bytes: 0,
-            max_live_at_ns: 0,
-            max_size_bytes: 0,
-        }
-    }
-
-    /// Whether the live bytes are higher than ever.
-    #[inline(always)]
-    fn note_maximum(&mut self, now_ns: u64) -> bool {
-        let live = self.tally.live_bytes();
-        if live <= self.max_live_bytes {
-            return false;
-        }
-        self.max_live_bytes = live;
-        self.max_live_at_ns = now_ns;
-        true
-    }
 }
 
 /// A request's numbers, as an event and its prefix give them.
@@ -103,8 +116,10 @@ impl Books {
             pools: Pools::new(),
             sites: Vec::new(),
             changed_sites: Vec::new(),
-            domains: core::array::from_fn(|_| ScopeTally::new()),
-            total: ScopeTally::new(),
+            below_peak: Vec::new(),
+            peak_told: 0,
+            domains: [Extremes::default(); 5],
+            total: Extremes::default(),
             sizes: core::array::from_fn(|_| Sizes::new()),
             peak: 0,
             quality: Quality::default(),
@@ -115,12 +130,6 @@ impl Books {
             is_forked_child,
             now_ns: 0,
         }
-    }
-
-    /// Fetches ahead what an event will touch.
-    #[inline(always)]
-    pub(crate) fn prefetch(&mut self, event: Event) {
-        self.live.prefetch(event.address());
     }
 
     /// Applies one event of a thread.
@@ -190,22 +199,21 @@ impl Books {
             size: request.size,
         };
         self.put(address, block, request.served, event.is_pymalloc());
-        let domain = event.domain();
-        if !self.is_shown(domain) {
-            self.site(block.site).domain = domain as u8;
-            return;
+        self.enter_new(event.domain(), block, request.served);
+    }
+
+    /// A new block of a domain enters the books.
+    #[inline(always)]
+    fn enter_new(&mut self, domain: Domain, block: Block, served: u64) {
+        let peak = self.peak;
+        let shown = self.is_shown(domain);
+        let site = self.site(block.site);
+        site.domain = domain as u8;
+        if shown {
+            site.tally.birth(block.size, served, peak);
+            self.sizes[domain as usize].allocated(block.size);
+            self.enter(domain, block.size);
         }
-        let (now_ns, peak) = (self.now_ns, self.peak);
-        self.site(block.site).domain = domain as u8;
-        self.site(block.site)
-            .tally
-            .birth(request.size, request.served, peak);
-        self.count(domain, |scope| {
-            scope.tally.birth(request.size, request.served, peak);
-            scope.max_size_bytes = scope.max_size_bytes.max(request.size);
-        });
-        self.sizes[domain as usize].allocated(request.size);
-        self.note_maximum(domain, now_ns);
     }
 
     #[inline(always)]
@@ -214,10 +222,9 @@ impl Books {
             self.shutdown.frees += 1;
             return;
         }
-        let Some(block) = self.live.remove(address) else {
+        let Some(block) = self.take(address) else {
             return self.unmatched();
         };
-        self.pools.death(address, self.peak);
         let temporary = thread.last_birth == address;
         if temporary {
             thread.last_birth = 0;
@@ -225,109 +232,112 @@ impl Books {
         self.retire(block, temporary);
     }
 
+    /// Takes the block at an address out of the table, and out of its pool.
+    #[inline(always)]
+    fn take(&mut self, address: u64) -> Option<Block> {
+        let block = self.live.remove(address)?;
+        if let Some(pool) = self.live.pool(address, self.pools.pool_shift) {
+            self.pools.death(pool, self.peak);
+        }
+        Some(block)
+    }
+
     /// A block is live no more.
     #[inline(always)]
     fn retire(&mut self, block: Block, temporary: bool) {
-        let peak = self.peak;
+        let (peak, shown) = (self.peak, self.shown);
         let site = self.site(block.site);
-        let Some(domain) = Domain::from_u8(site.domain) else {
-            return;
-        };
-        if !self.is_shown(domain) {
+        let domain = usize::from(site.domain);
+        if shown.get(domain) != Some(&true) {
             return;
         }
-        let site = self.site(block.site);
         site.tally.death(block.size, peak);
         site.tally.temporary += u64::from(temporary);
-        self.count(domain, |scope| {
-            scope.tally.death(block.size, peak);
-            scope.tally.temporary += u64::from(temporary);
-        });
-        self.sizes[domain as usize].freed(block.size);
+        self.sizes[domain].freed(block.size);
+        self.leave(domain, block.size);
+    }
+
+    /// Live bytes come to a domain.
+    #[inline(always)]
+    fn enter(&mut self, domain: Domain, size: u64) {
+        let extremes = &mut self.domains[domain as usize];
+        extremes.enter(size);
+        extremes.max_size_bytes = extremes.max_size_bytes.max(size);
+        extremes.note_maximum(self.now_ns);
+        if domain != Domain::Mmap {
+            self.total.enter(size);
+            if self.total.note_maximum(self.now_ns) {
+                self.peak += 1;
+            }
+        }
+    }
+
+    /// Live bytes leave a domain.
+    #[inline(always)]
+    fn leave(&mut self, domain: usize, size: u64) {
+        self.domains[domain].leave(size);
+        if domain != Domain::Mmap as usize {
+            self.total.leave(size);
+        }
     }
 
     fn resize_out(&mut self, thread: &mut ThreadState, address: u64) {
-        if self.frozen {
-            return;
+        if !self.frozen {
+            thread.pending = Some((address, self.take(address)));
         }
-        let block = self.live.remove(address);
-        if block.is_some() {
-            self.pools.death(address, self.peak);
-        }
-        thread.pending = Some((address, block));
     }
 
     fn resize_failed(&mut self, thread: &mut ThreadState) {
-        let Some((address, Some(block))) = thread.pending.take() else {
-            return;
-        };
-        // The block has the size it had; what it was served decides nothing but its number of slots.
-        self.put(address, block, block.size, false);
+        if let Some((address, Some(block))) = thread.pending.take() {
+            // The block has the size it had; what it was served decides nothing but its number of slots.
+            self.put(address, block, block.size, false);
+        }
     }
 
     fn resize_in(&mut self, thread: &mut ThreadState, event: Event, request: Request) {
         if self.frozen {
             return;
         }
-        let address = event.address();
-        let pending = thread.pending.take();
-        let domain = event.domain();
-        let (peak, now_ns) = (self.peak, self.now_ns);
-        let old = pending.and_then(|(_, block)| block);
+        let (address, domain, peak) = (event.address(), event.domain(), self.peak);
+        let Request { size, served } = request;
         let block = Block {
             site: event.site(),
-            size: request.size,
+            size,
         };
-        self.site(block.site).domain = domain as u8;
-        if let (Some((was_at, Some(_))), true) = (pending, thread.last_birth != 0)
-            && thread.last_birth == was_at
-        {
+        let (was_at, old) = thread.pending.take().unwrap_or((0, None));
+        if was_at != 0 && thread.last_birth == was_at {
             thread.last_birth = address;
         }
         if let Some(old) = old {
-            self.put(address, block, request.served, event.is_pymalloc());
-            let old_domain = Domain::from_u8(self.site(old.site).domain).unwrap_or(domain);
-            if old_domain != domain {
+            self.put(address, block, served, event.is_pymalloc());
+            let old_domain = usize::from(self.site(old.site).domain);
+            if old_domain != domain as usize {
                 // Born through one API, resized through another: it changes books as a death and a birth.
                 self.retire(old, false);
-                if self.is_shown(domain) {
-                    self.site(block.site)
-                        .tally
-                        .birth(request.size, request.served, peak);
-                    self.count(domain, |scope| {
-                        scope.tally.birth(request.size, request.served, peak)
-                    });
-                    self.sizes[domain as usize].allocated(request.size);
-                    self.note_maximum(domain, now_ns);
-                }
-                return;
+                return self.enter_new(domain, block, served);
             }
         }
+        self.site(block.site).domain = domain as u8;
         if !self.is_shown(domain) {
             return;
         }
-        if let Some(old) = old {
-            self.site(old.site).tally.leave(old.size, peak);
-            self.site(block.site).tally.enter(request.size, peak);
-            self.count(domain, |scope| {
-                scope.tally.leave(old.size, peak);
-                scope.tally.enter(request.size, peak);
-            });
-            self.sizes[domain as usize].freed(old.size);
-        } else {
-            // A block from before the tracing stays outside the books: it enters neither side.
-            self.sizes[domain as usize].freed(request.size);
+        // A block from before the tracing stays outside the books: it enters neither side.
+        match old {
+            Some(old) => {
+                self.site(old.site).tally.leave(old.size, peak);
+                self.site(block.site).tally.enter(size, peak);
+                self.sizes[domain as usize].freed(old.size);
+                self.leave(domain as usize, old.size);
+            }
+            None => self.sizes[domain as usize].freed(size),
         }
         let site = self.site(block.site);
         site.tally.reallocations += 1;
-        site.tally.asked(request.size, request.served);
-        self.count(domain, |scope| {
-            scope.tally.reallocations += 1;
-            scope.tally.asked(request.size, request.served);
-            scope.max_size_bytes = scope.max_size_bytes.max(request.size);
-        });
-        self.sizes[domain as usize].allocated(request.size);
-        self.note_maximum(domain, now_ns);
+        site.tally.asked(size, served);
+        self.sizes[domain as usize].allocated(size);
+        if old.is_some() {
+            self.enter(domain, size);
+        }
     }
 
     /// Puts a block into the table; one that was thought to be there is retired.
@@ -335,16 +345,23 @@ impl Books {
     fn put(&mut self, address: u64, block: Block, served: u64, pymalloc: bool) {
         match self.live.insert(address, block, served) {
             Ok(None) => {}
-            Ok(Some(old)) => {
-                self.quality.missed_frees += 1;
-                self.pools.death(address, self.peak);
-                self.retire(old, false);
-            }
+            Ok(Some(old)) => self.miss_free(address, old),
             Err(()) => self.quality.lost_events += 1,
         }
-        if pymalloc {
-            self.pools.birth(address, served, self.peak);
+        if pymalloc && let Some(pool) = self.live.pool(address, self.pools.pool_shift) {
+            self.pools.birth(pool, served, self.peak);
         }
+    }
+
+    /// An address was given out again although the block there was not seen to be freed.
+    #[cold]
+    #[inline(never)]
+    fn miss_free(&mut self, address: u64, old: Block) {
+        self.quality.missed_frees += 1;
+        if let Some(pool) = self.live.pool(address, self.pools.pool_shift) {
+            self.pools.death(pool, self.peak);
+        }
+        self.retire(old, false);
     }
 
     fn unmatched(&mut self) {
@@ -385,18 +402,11 @@ impl Books {
         let overlaid = self.mappings.take(event.address(), size);
         self.unmap(overlaid);
         self.mappings.insert(event.address(), size, event.site());
-        self.site(event.site()).domain = Domain::Mmap as u8;
-        if !self.is_shown(Domain::Mmap) {
-            return;
-        }
-        let (peak, now_ns) = (self.peak, self.now_ns);
-        self.site(event.site()).tally.birth(size, size, peak);
-        self.count(Domain::Mmap, |scope| {
-            scope.tally.birth(size, size, peak);
-            scope.max_size_bytes = scope.max_size_bytes.max(size);
-        });
-        self.sizes[Domain::Mmap as usize].allocated(size);
-        self.note_maximum(Domain::Mmap, now_ns);
+        let block = Block {
+            site: event.site(),
+            size,
+        };
+        self.enter_new(Domain::Mmap, block, size);
     }
 
     /// Takes pieces of mappings off the books: a block that loses its last byte is freed.
@@ -408,14 +418,11 @@ impl Books {
             }
             if removed.ended {
                 self.site(removed.site).tally.death(removed.bytes, peak);
-                self.count(Domain::Mmap, |scope| scope.tally.death(removed.bytes, peak));
                 self.sizes[Domain::Mmap as usize].freed(removed.born_bytes);
             } else {
                 self.site(removed.site).tally.shrink(removed.bytes, peak);
-                self.count(Domain::Mmap, |scope| {
-                    scope.tally.shrink(removed.bytes, peak)
-                });
             }
+            self.leave(Domain::Mmap as usize, removed.bytes);
         }
     }
 
@@ -444,46 +451,22 @@ impl Books {
         if !self.is_shown(Domain::Mmap) {
             return;
         }
-        let (peak, now_ns) = (self.peak, self.now_ns);
+        let peak = self.peak;
         self.site(whole.site).tally.leave(whole.bytes, peak);
+        self.leave(Domain::Mmap as usize, whole.bytes);
         let site = self.site(event.site());
         site.tally.enter(size, peak);
         site.tally.reallocations += 1;
         site.tally.asked(size, size);
-        self.count(Domain::Mmap, |scope| {
-            scope.tally.leave(whole.bytes, peak);
-            scope.tally.enter(size, peak);
-            scope.tally.reallocations += 1;
-            scope.tally.asked(size, size);
-            scope.max_size_bytes = scope.max_size_bytes.max(size);
-        });
         let sizes = &mut self.sizes[Domain::Mmap as usize];
         sizes.freed(whole.born_bytes);
         sizes.allocated(size);
-        self.note_maximum(Domain::Mmap, now_ns);
+        self.enter(Domain::Mmap, size);
     }
 
     #[inline(always)]
     fn is_shown(&self, domain: Domain) -> bool {
         self.shown[domain as usize]
-    }
-
-    /// Changes a domain's row, and the total's if the domain is part of it.
-    #[inline(always)]
-    fn count(&mut self, domain: Domain, change: impl Fn(&mut ScopeTally)) {
-        change(&mut self.domains[domain as usize]);
-        if domain != Domain::Mmap {
-            change(&mut self.total);
-        }
-    }
-
-    /// Notes new maxima of live bytes after a change in a domain.
-    #[inline(always)]
-    fn note_maximum(&mut self, domain: Domain, now_ns: u64) {
-        self.domains[domain as usize].note_maximum(now_ns);
-        if domain != Domain::Mmap && self.total.note_maximum(now_ns) {
-            self.peak += 1;
-        }
     }
 
     /// A site's row, made if it is not there yet, and noted as changed.
@@ -507,17 +490,56 @@ impl Books {
         self.sites.resize(rows, SiteTally::default());
     }
 
+    /// The counters of a domain (`None`: of the total), as sums over the sites.
+    pub(crate) fn counters(&self, domain: Option<Domain>) -> Counters {
+        let mut sum = Counters::default();
+        for row in &self.sites {
+            let counted = match domain {
+                Some(domain) => row.domain == domain as u8,
+                None => row.domain != Domain::Mmap as u8,
+            };
+            if counted {
+                row.tally.add_to(&mut sum, self.peak);
+            }
+        }
+        sum
+    }
+
+    /// What the total has beside the sums.
+    pub(crate) fn total_extremes(&self) -> Extremes {
+        let counted = self.domains.iter().take(Domain::Mmap as usize);
+        Extremes {
+            max_size_bytes: counted
+                .map(|domain| domain.max_size_bytes)
+                .max()
+                .unwrap_or(0),
+            ..self.total
+        }
+    }
+
     /// All rows that were ever used, by site.
     pub(crate) fn sites(&self) -> &[SiteTally] {
         &self.sites
     }
 
-    /// Takes the numbers of the sites that changed since this was last asked.
+    /// Takes the numbers of the sites whose counters read otherwise than when this was last asked: those that an event
+    /// touched, and those that a new peak found at rest (what they were at the old peak was told; now they are at theirs).
     pub(crate) fn take_changed_sites(&mut self) -> Vec<u32> {
+        let peak = self.peak;
+        if self.peak_told != peak {
+            self.peak_told = peak;
+            for site in core::mem::take(&mut self.below_peak) {
+                self.site(site).below_peak = false;
+            }
+        }
         let changed = core::mem::take(&mut self.changed_sites);
         for &site in &changed {
             if let Some(row) = self.sites.get_mut(site as usize) {
                 row.changed = false;
+                if !row.below_peak && row.tally.differs_from_peak(peak) {
+                    row.below_peak = true;
+                    self.below_peak.push(site);
+                }
             }
         }
         changed

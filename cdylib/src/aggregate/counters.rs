@@ -1,7 +1,7 @@
-//! What is counted for a site, a domain, the total.
+//! What is counted for a site.
 //!
-//! Invariant: `allocations − frees = live.blocks` in a domain and in the total; a site's live numbers follow the blocks
-//! that it sized last.
+//! Invariant: summed over the sites of a domain, `allocations − frees = live_blocks`; a site's own live numbers follow the
+//! blocks that it sized last.
 
 use pytrace_format::record::Counters;
 
@@ -21,9 +21,9 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    #[inline(always)]
-    pub(crate) fn live_bytes(&self) -> u64 {
-        self.live_bytes.now()
+    /// Whether the live bytes were others at the peak.
+    pub(crate) fn differs_from_peak(&self, peak: PeakNumber) -> bool {
+        self.live_bytes.at(peak) != self.live_bytes.now()
     }
 
     /// A block was born.
@@ -65,6 +65,20 @@ impl Tally {
     /// Bytes leave a block that stays live (part of a mapping was unmapped).
     pub(crate) fn shrink(&mut self, bytes: u64, peak: PeakNumber) {
         self.live_bytes.subtract(bytes, peak);
+    }
+
+    /// Adds this row to a sum.
+    pub(crate) fn add_to(&self, sum: &mut Counters, peak: PeakNumber) {
+        let row = self.record(peak);
+        sum.allocations += row.allocations;
+        sum.reallocations += row.reallocations;
+        sum.frees += row.frees;
+        sum.requested_bytes = sum.requested_bytes.wrapping_add(row.requested_bytes);
+        sum.served_bytes = sum.served_bytes.wrapping_add(row.served_bytes);
+        sum.live_blocks += row.live_blocks;
+        sum.live_bytes += row.live_bytes;
+        sum.peak_bytes += row.peak_bytes;
+        sum.temporary_allocations += row.temporary_allocations;
     }
 
     /// As the capture says it.

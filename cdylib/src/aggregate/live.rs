@@ -3,12 +3,14 @@
 //! `address / 16` indexes leaves of 1 MiB of address space, made on demand: no hashing, no tombstones. A block is at least
 //! 16 bytes from the next one, so it has one 4-byte slot or more: a block that was served 24 bytes or more uses two (site,
 //! size), a smaller one holds the number of an interned (site, size) pair. Allocators that align small blocks to 8 bytes
-//! only (mimalloc) make a leaf switch to `address / 8`. Sizes that do not fit 32 bits lie in a side map.
+//! only (mimalloc) make a leaf switch to `address / 8`. Sizes that do not fit 32 bits lie in a side map. Behind its slots
+//! a leaf has a count per pool of pymalloc's.
 //!
 //! Invariant: a slot that is not 0 is the head of a live block or the size that follows one. Used by the aggregator alone.
 
 use core::ptr::NonNull;
 
+use super::pools::Pool;
 use crate::stack::names::FastMap;
 use crate::sys::heap;
 
@@ -18,6 +20,8 @@ const LEAF_BYTES: u64 = 1 << LEAF_SHIFT;
 /// Leaves per middle table, and middle tables: together 47 bits of address.
 const MIDDLE_BITS: u32 = 13;
 const TOP_BITS: u32 = 47 - LEAF_SHIFT - MIDDLE_BITS;
+/// Pools in a leaf, if they are of the smallest size (4 KiB).
+const POOLS: usize = (LEAF_BYTES >> 12) as usize;
 
 /// From this served size on a block has two slots of its own (malloc's smallest block: 24 usable of 32).
 const TWO_SLOTS: u64 = 24;
@@ -35,6 +39,7 @@ pub(crate) struct Block {
     pub(crate) size: u64,
 }
 
+/// One MiB of address space.
 struct Leaf {
     slots: NonNull<u32>,
     /// Bytes per slot, as a shift: 4, or 3 in a leaf with blocks aligned to 8 only.
@@ -46,12 +51,14 @@ type Middle = [Option<Leaf>; 1 << MIDDLE_BITS];
 /// The table.
 pub(crate) struct LiveTable {
     top: Vec<Option<Box<Middle>>>,
+    /// The leaf that was used last, by its number. Leaves never move: a middle table is boxed and stays.
+    last: (u64, Option<NonNull<Leaf>>),
     pairs: Vec<Block>,
     pair_numbers: FastMap<(u32, u64), u32>,
     huge: FastMap<u64, u64>,
 }
 
-// SAFETY: the leaves' memory is the table's own.
+// SAFETY: the leaves' memory is the table's own, and so is what `last` points to.
 unsafe impl Send for LiveTable {}
 
 impl Leaf {
@@ -60,18 +67,35 @@ impl Leaf {
         Some(Leaf { slots, shift })
     }
 
-    const fn bytes(shift: u32) -> usize {
-        (LEAF_BYTES >> shift) as usize * size_of::<u32>()
+    const fn slot_count(shift: u32) -> usize {
+        (LEAF_BYTES >> shift) as usize
     }
 
+    const fn bytes(shift: u32) -> usize {
+        Leaf::slot_count(shift) * size_of::<u32>() + POOLS * size_of::<Pool>()
+    }
+
+    #[inline(always)]
     fn slots(&mut self) -> &mut [u32] {
-        // SAFETY: the mapping has exactly this many zero-initialised slots, and belongs to this leaf alone.
+        // SAFETY: the mapping begins with this many zero-initialised slots, and belongs to this leaf alone.
         unsafe {
-            core::slice::from_raw_parts_mut(
-                self.slots.as_ptr(),
-                Leaf::bytes(self.shift) / size_of::<u32>(),
-            )
+            core::slice::from_raw_parts_mut(self.slots.as_ptr(), Leaf::slot_count(self.shift))
         }
+    }
+
+    #[inline(always)]
+    fn pools(&mut self) -> &mut [Pool] {
+        // SAFETY: the mapping ends with this many pools, for which all zeroes is a value; they are aligned to 4 like the
+        // slots before them.
+        unsafe {
+            let pools = self.slots.as_ptr().add(Leaf::slot_count(self.shift));
+            core::slice::from_raw_parts_mut(pools.cast(), POOLS)
+        }
+    }
+
+    #[inline(always)]
+    fn index(&self, address: u64) -> usize {
+        ((address & (LEAF_BYTES - 1)) >> self.shift) as usize
     }
 
     /// Changes from 16 to 8 bytes a slot; false when there is no memory for it.
@@ -80,6 +104,7 @@ impl Leaf {
         let Some(mut fine) = Leaf::map(3) else {
             return false;
         };
+        fine.pools().copy_from_slice(self.pools());
         let (old, new) = (self.slots(), fine.slots());
         let mut at = 0;
         while let Some(&head) = old.get(at) {
@@ -92,7 +117,7 @@ impl Leaf {
             }
             at += 1;
         }
-        // SAFETY: the old slots were copied, and `self` forgets them below.
+        // SAFETY: everything was copied, and `self` forgets the old mapping below.
         unsafe { heap::unmap(self.slots.as_ptr().cast(), Leaf::bytes(self.shift)) };
         *self = fine;
         true
@@ -103,6 +128,7 @@ impl LiveTable {
     pub(crate) fn new() -> Self {
         LiveTable {
             top: Vec::new(),
+            last: (u64::MAX, None),
             pairs: Vec::new(),
             pair_numbers: FastMap::default(),
             huge: FastMap::default(),
@@ -110,14 +136,20 @@ impl LiveTable {
     }
 
     /// The leaf of an address, if blocks were ever there.
-    #[inline]
+    #[inline(always)]
     fn leaf(&mut self, address: u64) -> Option<&mut Leaf> {
         let number = address >> LEAF_SHIFT;
-        self.top
-            .get_mut((number >> MIDDLE_BITS) as usize)?
-            .as_mut()?
-            .get_mut((number & ((1 << MIDDLE_BITS) - 1)) as usize)?
-            .as_mut()
+        if self.last.0 != number {
+            let leaf = self
+                .top
+                .get_mut((number >> MIDDLE_BITS) as usize)?
+                .as_mut()?
+                .get_mut((number & ((1 << MIDDLE_BITS) - 1)) as usize)?
+                .as_mut()?;
+            self.last = (number, Some(NonNull::from(leaf)));
+        }
+        // SAFETY: a leaf of this table, which never moves; `self` is borrowed mutably, so nobody else refers to it.
+        self.last.1.map(|mut leaf| unsafe { leaf.as_mut() })
     }
 
     #[cold]
@@ -140,7 +172,33 @@ impl LiveTable {
 
     /// Puts a block in. Returns the block that was thought to be there, if any: its free was never seen.
     /// `Err` when there is no memory for the table.
+    #[inline(always)]
     pub(crate) fn insert(
+        &mut self,
+        address: u64,
+        block: Block,
+        served: u64,
+    ) -> Result<Option<Block>, ()> {
+        // The usual case: a size of 32 bits, two slots of its own, an address aligned to 16, and nothing there.
+        if served >= TWO_SLOTS
+            && block.size < u64::from(HUGE)
+            && let Some(leaf) = self.leaf(address)
+            && (address & 8 == 0 || leaf.shift == 3)
+        {
+            let at = leaf.index(address);
+            if let Some([head, size]) = leaf.slots().get_mut(at..at + 2)
+                && *head == 0
+            {
+                *head = block.site + 1;
+                *size = block.size as u32;
+                return Ok(None);
+            }
+        }
+        self.insert_slowly(address, block, served)
+    }
+
+    #[inline(never)]
+    fn insert_slowly(
         &mut self,
         address: u64,
         block: Block,
@@ -163,7 +221,7 @@ impl LiveTable {
         if address & 8 != 0 && leaf.shift == 4 && !leaf.refine() {
             return Err(());
         }
-        let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
+        let at = leaf.index(address);
         let slots = leaf.slots();
         match pair {
             Some(number) => slots[at] = PAIR | number,
@@ -181,13 +239,13 @@ impl LiveTable {
     }
 
     /// Takes the block at an address out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, address: u64) -> Option<Block> {
         let leaf = self.leaf(address)?;
         if address & 8 != 0 && leaf.shift == 4 {
             return None;
         }
-        let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
+        let at = leaf.index(address);
         let slots = leaf.slots();
         let head = core::mem::take(slots.get_mut(at)?);
         if head == 0 {
@@ -207,18 +265,11 @@ impl LiveTable {
         })
     }
 
-    /// Asks the processor to fetch what an event about this address will need.
-    #[inline]
-    pub(crate) fn prefetch(&mut self, address: u64) {
-        if let Some(leaf) = self.leaf(address) {
-            let at = ((address & (LEAF_BYTES - 1)) >> leaf.shift) as usize;
-            // SAFETY: a prefetch is a hint: it never faults.
-            unsafe {
-                core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(
-                    leaf.slots.as_ptr().wrapping_add(at).cast(),
-                );
-            }
-        }
+    /// The pool that an address lies in, if a block was ever there.
+    #[inline(always)]
+    pub(crate) fn pool(&mut self, address: u64, pool_shift: u32) -> Option<&mut Pool> {
+        let at = ((address & (LEAF_BYTES - 1)) >> pool_shift) as usize;
+        self.leaf(address)?.pools().get_mut(at)
     }
 
     fn pair(&mut self, block: Block) -> u32 {

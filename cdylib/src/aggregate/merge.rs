@@ -16,9 +16,6 @@ use crate::events::event::{Event, Kind};
 use crate::events::slot::Slot;
 use crate::events::transport::Transport;
 
-/// How far ahead of the event that is applied the table's memory is asked for.
-const PREFETCH_DISTANCE: usize = 12;
-
 /// The reading end of one slot.
 #[derive(Default)]
 struct Reader {
@@ -181,9 +178,6 @@ fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books
                     break;
                 }
                 reader.segment = segment;
-            }
-            if let Some(&ahead) = events.get(position + PREFETCH_DISTANCE) {
-                books.prefetch(ahead);
             }
             books.apply(&mut reader.thread, event);
             position += 1;

@@ -1,18 +1,19 @@
 //! pymalloc's pools and size classes, as the events tell them: live blocks per pool.
 //!
-//! Invariant: a pool is in the map while it has a live block. The exact state at exit is walked in memory by
+//! Invariant: a pool's class is that of its live blocks; a pool without any may get another. The exact state at exit is walked in memory by
 //! `python::arenas`; the two agree on pools and blocks in use.
 
 use pytrace_format::record::{Moment, Pymalloc, SizeClass};
 
 use super::peak::{AtPeak, PeakNumber};
 use crate::python::arenas::{CLASSES, POOL_HEADER_BYTES, class_bytes};
-use crate::stack::names::FastMap;
 
-#[derive(Clone, Copy, Default)]
-struct Pool {
-    class: u8,
+/// A pool: its live blocks and their class.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Pool {
     live: u16,
+    class: u16,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -24,9 +25,10 @@ struct Class {
 
 /// Pools, classes and arenas.
 pub(crate) struct Pools {
-    pool_shift: u32,
+    pub(crate) pool_shift: u32,
     arena_bytes: u64,
-    pools: FastMap<u64, Pool>,
+    /// Blocks that a pool of each class holds.
+    capacities: [u16; CLASSES],
     classes: [Class; CLASSES],
     arenas: AtPeak,
     arenas_most: u64,
@@ -39,7 +41,7 @@ impl Pools {
         Pools {
             pool_shift: 14,
             arena_bytes: 0,
-            pools: FastMap::default(),
+            capacities: [0; CLASSES],
             classes: [Class::default(); CLASSES],
             arenas: AtPeak::default(),
             arenas_most: 0,
@@ -56,6 +58,9 @@ impl Pools {
     pub(crate) fn arena_mapped(&mut self, bytes: u64, pool_bytes: u64, peak: PeakNumber) {
         self.arena_bytes = bytes;
         self.pool_shift = pool_bytes.trailing_zeros();
+        self.capacities = core::array::from_fn(|class| {
+            ((pool_bytes - POOL_HEADER_BYTES) / class_bytes(class)) as u16
+        });
         self.arenas.add(1, peak);
         self.arenas_most = self.arenas_most.max(self.arenas.now());
         self.arenas_mapped += 1;
@@ -66,53 +71,44 @@ impl Pools {
         self.arenas_unmapped += 1;
     }
 
-    fn capacity(&self, class: u8) -> u64 {
-        ((1u64 << self.pool_shift) - POOL_HEADER_BYTES) / class_bytes(usize::from(class))
-    }
-
-    /// A block of a size class was born.
-    #[inline]
-    pub(crate) fn birth(&mut self, address: u64, served: u64, peak: PeakNumber) {
-        let class = (served / 16).wrapping_sub(1) as u8;
-        let Some(row) = self.classes.get_mut(usize::from(class)) else {
+    /// A block that was served this much was born in a pool.
+    #[inline(always)]
+    pub(crate) fn birth(&mut self, pool: &mut Pool, served: u64, peak: PeakNumber) {
+        let class = (served / 16).wrapping_sub(1) as usize;
+        let (Some(row), Some(&capacity)) =
+            (self.classes.get_mut(class), self.capacities.get(class))
+        else {
             return;
         };
         row.blocks.add(1, peak);
-        let pool = self.pools.entry(address >> self.pool_shift).or_default();
         if pool.live == 0 {
             row.pools.add(1, peak);
-            pool.class = class;
+            pool.class = class as u16;
         }
         pool.live += 1;
-        let live = u64::from(pool.live);
-        if live == self.capacity(class)
-            && let Some(row) = self.classes.get_mut(usize::from(class))
-        {
+        if pool.live == capacity {
             row.full.add(1, peak);
         }
     }
 
-    /// A block died; it is of no pool that we know unless pymalloc served it.
-    #[inline]
-    pub(crate) fn death(&mut self, address: u64, peak: PeakNumber) {
-        let key = address >> self.pool_shift;
-        let Some(pool) = self.pools.get_mut(&key) else {
+    /// A block of a pool died. A pool without live blocks is none: the address is of another kind of memory now.
+    #[inline(always)]
+    pub(crate) fn death(&mut self, pool: &mut Pool, peak: PeakNumber) {
+        let class = usize::from(pool.class);
+        let (true, Some(row), Some(&capacity)) = (
+            pool.live > 0,
+            self.classes.get_mut(class),
+            self.capacities.get(class),
+        ) else {
             return;
         };
-        pool.live -= 1;
-        let Pool { class, live } = *pool;
-        if live == 0 {
-            self.pools.remove(&key);
+        row.blocks.subtract(1, peak);
+        if pool.live == capacity {
+            row.full.subtract(1, peak);
         }
-        let was_full = u64::from(live) + 1 == self.capacity(class);
-        if let Some(row) = self.classes.get_mut(usize::from(class)) {
-            row.blocks.subtract(1, peak);
-            if live == 0 {
-                row.pools.subtract(1, peak);
-            }
-            if was_full {
-                row.full.subtract(1, peak);
-            }
+        pool.live -= 1;
+        if pool.live == 0 {
+            row.pools.subtract(1, peak);
         }
     }
 
@@ -129,7 +125,7 @@ impl Pools {
         let arenas = value(&self.arenas);
         let mut classes = Vec::new();
         let (mut used, mut full) = (0, 0);
-        for (row, class) in self.classes.iter().zip(0u8..) {
+        for (class, (row, &capacity)) in self.classes.iter().zip(&self.capacities).enumerate() {
             let pools = value(&row.pools);
             if pools == 0 {
                 continue;
@@ -138,10 +134,10 @@ impl Pools {
             used += pools;
             full += value(&row.full);
             classes.push(SizeClass {
-                size: class_bytes(usize::from(class)) as u32,
+                size: class_bytes(class) as u32,
                 pools,
                 blocks_in_use: blocks,
-                blocks_free: (pools * self.capacity(class)).saturating_sub(blocks),
+                blocks_free: (pools * u64::from(capacity)).saturating_sub(blocks),
             });
         }
         let pools_total =
@@ -174,8 +170,10 @@ mod tests {
         assert!(pools.state(Moment::ExitByEvents, 0).is_none());
         pools.arena_mapped(1 << 20, 1 << 14, 0);
         let capacity = ((1 << 14) - 48) / 512;
+        let mut pool = Pool::default();
         for block in 0..capacity {
-            pools.birth(0x10_0000 + 48 + block * 512, 512, 0);
+            assert_eq!(u64::from(pool.live), block);
+            pools.birth(&mut pool, 512, 0);
         }
         let full = pools.state(Moment::ExitByEvents, 0).expect("an arena");
         assert_eq!(
@@ -186,10 +184,9 @@ mod tests {
             ),
             (1, 0, capacity)
         );
-        for block in 0..capacity {
-            pools.death(0x10_0000 + 48 + block * 512, 1);
+        for _ in 0..capacity + 1 {
+            pools.death(&mut pool, 1);
         }
-        pools.death(0x10_0000, 1);
         pools.arena_unmapped(1);
         let empty = pools.state(Moment::ExitByEvents, 1).expect("an arena once");
         assert_eq!(

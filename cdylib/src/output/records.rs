@@ -11,7 +11,7 @@ use pytrace_format::record::{
 
 use super::modules::Modules;
 use super::{naming, process};
-use crate::aggregate::apply::{Books, ScopeTally};
+use crate::aggregate::apply::{Books, Extremes};
 use crate::session::Session;
 use crate::stack::intern::Interner;
 use crate::stack::names::{FastMap, FrameRow};
@@ -322,28 +322,30 @@ impl Records {
     }
 }
 
-fn scope_counters(scope: Scope, tally: &ScopeTally, peak: u64) -> ScopeCounters {
-    ScopeCounters {
-        scope,
-        counters: tally.tally.record(peak),
-        max_live_bytes: tally.max_live_bytes,
-        max_live_at_ns: tally.max_live_at_ns,
-        max_size_bytes: tally.max_size_bytes,
-    }
-}
-
 /// The counters of all domains and of the total.
 fn scopes(books: &Books) -> impl Iterator<Item = ScopeCounters> {
+    let row = |scope, counters, extremes: &Extremes| ScopeCounters {
+        scope,
+        counters,
+        max_live_bytes: extremes.max_live_bytes,
+        max_live_at_ns: extremes.max_live_at_ns,
+        max_size_bytes: extremes.max_size_bytes,
+    };
     Domain::ALL
         .into_iter()
-        .map(|domain| {
-            scope_counters(
+        .map(move |domain| {
+            let counters = books.counters(Some(domain));
+            row(
                 Scope::Domain(domain),
+                counters,
                 &books.domains[domain as usize],
-                books.peak,
             )
         })
-        .chain([scope_counters(Scope::Total, &books.total, books.peak)])
+        .chain([row(
+            Scope::Total,
+            books.counters(None),
+            &books.total_extremes(),
+        )])
 }
 
 /// pymalloc's state at the end and at the peak.
@@ -357,10 +359,10 @@ fn pools(session: &Session, books: &Books) -> Vec<Pymalloc> {
 fn timeline_point(books: &Books, now_ns: u64) -> TimelinePoint {
     TimelinePoint {
         at_ns: now_ns,
-        live_bytes: books.total.tally.live_bytes(),
+        live_bytes: books.total_extremes().live_bytes(),
         rss_bytes: resident_bytes(),
         arenas: books.pools.arenas(),
-        allocations: books.total.tally.allocations,
+        allocations: books.counters(None).allocations,
     }
 }
 

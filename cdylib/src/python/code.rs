@@ -15,7 +15,50 @@ pub(crate) struct Place {
     pub(crate) offset: i32,
 }
 
+/// Bits of a packed position that hold the instruction's index (3.8–3.10); the code object's address has the rest.
+const INDEX_BITS: u32 = 21;
+/// The largest index that is told apart: a function of two million instructions.
+const LARGEST_INDEX: u64 = (1 << INDEX_BITS) - 1;
+
 impl Python {
+    /// The caller of a frame; null for the root.
+    ///
+    /// # Safety
+    /// `frame` is a live frame of this thread.
+    #[inline(always)]
+    pub(crate) unsafe fn previous(&self, frame: *const u8) -> *const u8 {
+        // SAFETY: the caller's promise, and the layout of this version.
+        unsafe {
+            frame
+                .add(self.layout().frame_previous)
+                .cast::<*const u8>()
+                .read()
+        }
+    }
+
+    /// Code object and instruction of a frame in one word, for comparisons. From 3.11 on the instruction pointer tells
+    /// both.
+    ///
+    /// # Safety
+    /// `frame` is a live frame of this thread.
+    #[inline(always)]
+    pub(crate) unsafe fn position(&self, frame: *const u8) -> u64 {
+        let layout = self.layout();
+        // SAFETY: the caller's promise, and the layout of this version.
+        unsafe {
+            let instruction = frame.add(layout.frame_instruction);
+            match layout.instruction {
+                Instruction::Pointer => instruction.cast::<u64>().read(),
+                Instruction::Index { .. } => {
+                    let index = u64::from(instruction.cast::<u32>().read()).min(LARGEST_INDEX);
+                    let code = frame.add(layout.frame_code).cast::<u64>().read();
+                    // Objects are aligned to 16 and user addresses have 47 bits.
+                    (code >> 4) << INDEX_BITS | index
+                }
+            }
+        }
+    }
+
     /// Where a frame is.
     ///
     /// # Safety

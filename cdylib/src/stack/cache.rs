@@ -1,16 +1,21 @@
 //! A thread's last stack and its recent call sites, so that most events intern nothing.
 //!
-//! The whole chain is read at every event, leaf to root, and compared with the last one, root to leaf. What agrees keeps
-//! its nodes; what differs is interned anew. Entered by the owner thread alone, in allocation hooks (never in a free:
-//! greenlet frees memory after it swapped the C stack under CPython's frame chain).
+//! The *verified cache*: the last stack is kept as frames (address, position), root first, each with its node of the
+//! stack tree. An event finds the running frame in it (mostly at the top) and then checks, leaf to root, that each
+//! frame's caller is the one remembered and stands where it stood. The addresses come from the cache, not from the load
+//! before, so the processor overlaps the checks; yet a remembered frame is read only after the link to it was seen to
+//! hold, so nothing but live frames is ever read, whatever happened since. Equal content means an equal stack. Where
+//! only positions moved, nodes are looked up anew from there; where a link broke, the chain is read again.
+//!
+//! Entered by the owner thread alone, in allocation hooks (never in a free: greenlet frees memory after it swapped the C
+//! stack under CPython's frame chain).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use pytrace_format::record::Domain;
 
-use super::intern::{self, NO_SITE_STACK};
+use super::intern;
 use crate::python::Python;
-use crate::python::layout::Instruction;
 
 /// How often a code object that was interned has died. A thread whose caches are older drops them: addresses of code
 /// and instructions may mean something else now.
@@ -22,67 +27,94 @@ pub(crate) fn note_code_death() {
     CODE_DEATHS.fetch_add(1, Ordering::Release);
 }
 
-/// A frame as it is compared. For 3.11+ the instruction pointer alone tells the code object, and `code` is 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Position {
-    instruction: usize,
-    code: usize,
+/// A frame of the last stack.
+#[derive(Clone, Copy)]
+struct Entry {
+    frame: *const u8,
+    /// Code and instruction, as [`Python::position`] packs them.
+    position: u64,
 }
 
 /// A node that was not asked for yet.
-const UNKNOWN_NODE: u32 = u32::MAX;
+const UNKNOWN: u32 = u32::MAX;
 
-/// Recent call sites: direct-mapped, a power of two.
+/// How many frames were called, or have returned, since the last event, before the whole chain is read again.
+const MOST_CALLS: usize = 4;
+const MOST_RETURNS: usize = 12;
+
+/// Recent call sites and recent children of nodes: direct-mapped, powers of two.
 const RECENT_SITES: usize = 512;
+const RECENT_CHILDREN: usize = 512;
 
-/// What tells a call site within a thread: the caller's node, the leaf's position, the C caller, the domain.
+/// What tells a call site within a thread: the caller's node and the domain, the leaf's position, the C caller.
 #[derive(Clone, Copy)]
 struct RecentSite {
-    instruction: usize,
-    code: usize,
+    position: u64,
     caller: usize,
-    parent: u32,
-    /// Domain + 1; 0 is an empty entry.
-    domain: u32,
+    /// Node of the leaf's caller, and the domain + 1 in the upper four bits; 0 is an empty entry.
+    parent_and_domain: u32,
     site: u32,
 }
 
+/// The node of a frame under its caller's node.
+#[derive(Clone, Copy)]
+struct RecentChild {
+    position: u64,
+    parent: u32,
+    node: u32,
+}
+
+const DOMAIN_SHIFT: u32 = 28;
 const EMPTY_SITE: RecentSite = RecentSite {
-    instruction: 0,
-    code: 0,
+    position: 0,
     caller: 0,
-    parent: 0,
-    domain: 0,
+    parent_and_domain: 0,
     site: 0,
+};
+const EMPTY_CHILD: RecentChild = RecentChild {
+    position: 0,
+    parent: UNKNOWN,
+    node: 0,
 };
 
 /// A thread's caches.
 pub(crate) struct StackCache {
     deaths_seen: u64,
-    /// The last stack, root first, and the node of each frame.
-    positions: Vec<Position>,
+    /// The last stack, root first; `nodes` has the same length.
+    entries: Vec<Entry>,
     nodes: Vec<u32>,
-    /// The stack being read, leaf first, with each frame's address.
-    fresh: Vec<(Position, *const u8)>,
-    recent: [RecentSite; RECENT_SITES],
+    /// Frames that are read anew, leaf first.
+    fresh: Vec<Entry>,
+    sites: [RecentSite; RECENT_SITES],
+    children: [RecentChild; RECENT_CHILDREN],
+}
+
+/// Spreads a key over a table of `size` entries, a power of two.
+#[inline(always)]
+fn place_in(size: usize, key: u64) -> usize {
+    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - size.trailing_zeros())) as usize & (size - 1)
 }
 
 impl StackCache {
     pub(crate) const fn new() -> Self {
         StackCache {
             deaths_seen: 0,
-            positions: Vec::new(),
+            entries: Vec::new(),
             nodes: Vec::new(),
             fresh: Vec::new(),
-            recent: [EMPTY_SITE; RECENT_SITES],
+            sites: [EMPTY_SITE; RECENT_SITES],
+            children: [EMPTY_CHILD; RECENT_CHILDREN],
         }
     }
 
     /// Forgets everything, for a new owner or after a code object died.
+    #[cold]
     pub(crate) fn clear(&mut self) {
-        self.positions.clear();
+        self.entries.clear();
         self.nodes.clear();
-        self.recent = [EMPTY_SITE; RECENT_SITES];
+        self.sites = [EMPTY_SITE; RECENT_SITES];
+        self.children = [EMPTY_CHILD; RECENT_CHILDREN];
     }
 
     /// The call site of an allocation: the Python stack that begins at `frame` (null: none), the C function that will be
@@ -90,11 +122,11 @@ impl StackCache {
     ///
     /// # Safety
     /// `frame` is null or the running frame of this thread.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn site(
         &mut self,
         python: &Python,
-        frame: *const u8,
+        mut frame: *const u8,
         caller: usize,
         domain: Domain,
         depth: usize,
@@ -104,110 +136,273 @@ impl StackCache {
             self.clear();
             self.deaths_seen = deaths;
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.read_chain(python, frame, depth) };
-        let Some(&(leaf, leaf_frame)) = self.fresh.first() else {
-            return self.recent_site(
-                NO_SITE_STACK,
-                Position {
-                    instruction: 0,
-                    code: 0,
-                },
-                caller,
-                domain,
-                |caller| intern::site_without_python(caller, domain),
-            );
+        // SAFETY: a live frame of this thread; its `previous` is null or another.
+        unsafe {
+            while !frame.is_null() && python.is_shim(frame) {
+                frame = python.previous(frame);
+            }
+        }
+        if frame.is_null() {
+            return self.recent_site(UNKNOWN, 0, caller, domain, |caller| {
+                intern::site_without_python(caller, domain)
+            });
+        }
+        // SAFETY: as above.
+        let (parent, position) = unsafe {
+            if depth == 0 {
+                (self.verify(python, frame), python.position(frame))
+            } else {
+                (
+                    self.walk_limited(python, frame, depth),
+                    python.position(frame),
+                )
+            }
         };
-        // SAFETY: the frames were read just now and are live: this thread is in C code called from the leaf.
-        let parent = unsafe { self.adopt(python) };
-        self.recent_site(parent, leaf, caller, domain, |caller| {
+        self.recent_site(parent, position, caller, domain, |caller| {
             // SAFETY: as above.
-            let place = unsafe { python.place(leaf_frame) };
+            let place = unsafe { python.place(frame) };
             intern::site(python, parent, place, caller, domain)
         })
     }
 
-    /// Reads the chain of frames into `fresh`.
+    /// Makes the chain that begins at `leaf` the last stack; returns the node of the leaf's caller (0: it has none).
     ///
     /// # Safety
-    /// As for [`StackCache::site`].
+    /// `leaf` is a live frame of this thread, not a shim.
     #[inline(always)]
-    unsafe fn read_chain(&mut self, python: &Python, mut frame: *const u8, depth: usize) {
-        let layout = python.layout();
-        self.fresh.clear();
-        while !frame.is_null() {
-            // SAFETY: a live frame of this thread; its `previous` is null or another.
-            unsafe {
-                let previous = frame.add(layout.frame_previous).cast::<*const u8>().read();
-                if !python.is_shim(frame) {
-                    let instruction = frame.add(layout.frame_instruction);
-                    let position = match layout.instruction {
-                        Instruction::Pointer => Position {
-                            instruction: instruction.cast::<usize>().read(),
-                            code: 0,
-                        },
-                        Instruction::Index { .. } => Position {
-                            instruction: instruction.cast::<u32>().read() as usize,
-                            code: frame.add(layout.frame_code).cast::<usize>().read(),
-                        },
-                    };
-                    self.fresh.push((position, frame));
-                    if self.fresh.len() == depth {
-                        return;
-                    }
-                }
-                frame = previous;
-            }
-        }
-    }
-
-    /// Makes the fresh chain the last one; returns the node of the leaf's caller (0: the leaf is the root).
-    ///
-    /// # Safety
-    /// The frames in `fresh` are live.
-    #[inline(always)]
-    unsafe fn adopt(&mut self, python: &Python) -> u32 {
-        let depth = self.fresh.len();
-        let agree = self
-            .positions
-            .iter()
-            .zip(self.fresh.iter().rev())
-            .take_while(|(last, (fresh, _))| *last == fresh)
-            .count();
-        if agree < depth || self.nodes.len() != depth {
-            self.positions.truncate(agree);
-            self.nodes.truncate(agree);
-            for &(position, _) in self.fresh.iter().rev().skip(agree) {
-                self.positions.push(position);
-                self.nodes.push(UNKNOWN_NODE);
-            }
-        }
-        if depth < 2 {
-            return 0;
-        }
-        match self.nodes.get(depth - 2) {
-            Some(&node) if node != UNKNOWN_NODE => node,
+    unsafe fn verify(&mut self, python: &Python, leaf: *const u8) -> u32 {
+        if self.entries.last().is_none_or(|top| top.frame != leaf) {
             // SAFETY: the caller's promise.
-            _ => unsafe { self.name_callers(python) },
+            unsafe { self.align(python, leaf) };
+        }
+        let top = self.entries.len() - 1;
+        let mut at = top;
+        // The lowest entry whose position moved: its node and those above it must be looked up anew.
+        let mut lowest_moved = usize::MAX;
+        loop {
+            // SAFETY: `at` counts down from the last entry. The frame is the leaf, or the one that the link just checked
+            // leads to: a live frame.
+            let previous = unsafe { python.previous(self.entries.get_unchecked(at).frame) };
+            if at == 0 {
+                if previous.is_null() {
+                    break;
+                }
+                // SAFETY: the caller's promise.
+                return unsafe { self.read_again(python, leaf) };
+            }
+            at -= 1;
+            // SAFETY: `at` is below the length.
+            let entry = unsafe { self.entries.get_unchecked_mut(at) };
+            if previous != entry.frame {
+                // SAFETY: the caller's promise.
+                return unsafe { self.read_again(python, leaf) };
+            }
+            // SAFETY: the link to it held, so the frame is live.
+            let position = unsafe { python.position(previous) };
+            if position != entry.position {
+                entry.position = position;
+                lowest_moved = at;
+            }
+        }
+        if lowest_moved != usize::MAX {
+            self.forget_nodes_from(lowest_moved);
+        }
+        match top.checked_sub(1).map(|caller| self.nodes.get(caller)) {
+            None => 0,
+            Some(Some(&node)) if node != UNKNOWN => node,
+            // SAFETY: all entries were just seen to be live.
+            _ => unsafe { self.find_nodes(python) },
         }
     }
 
-    /// Interns the callers that have no node yet; returns the node of the leaf's caller.
+    fn forget_nodes_from(&mut self, lowest: usize) {
+        if let Some(nodes) = self.nodes.get_mut(lowest..) {
+            nodes.fill(UNKNOWN);
+        }
+    }
+
+    /// Makes `leaf` the top entry: a frame that was called or returned to since the last event.
     ///
     /// # Safety
-    /// The frames in `fresh` are live.
+    /// As for [`StackCache::verify`].
+    #[inline(never)]
+    unsafe fn align(&mut self, python: &Python, leaf: *const u8) {
+        self.fresh.clear();
+        let mut frame = leaf;
+        while !frame.is_null() && self.fresh.len() < MOST_CALLS {
+            let lowest = self.entries.len().saturating_sub(MOST_RETURNS);
+            let found = self
+                .entries
+                .get(lowest..)
+                .unwrap_or(&[])
+                .iter()
+                .rposition(|entry| entry.frame == frame);
+            if let Some(found) = found {
+                self.keep(lowest + found + 1);
+                return self.append_fresh();
+            }
+            // SAFETY: `frame` is the leaf or a caller of it, all live.
+            unsafe {
+                let position = python.position(frame);
+                self.fresh.push(Entry { frame, position });
+                frame = python.previous(frame);
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.read_chain(python, frame) };
+        self.keep(0);
+        self.append_fresh();
+    }
+
+    /// Keeps the lowest entries. The topmost of them ran since it was last seen, so its position is not known.
+    fn keep(&mut self, count: usize) {
+        self.entries.truncate(count);
+        self.nodes.truncate(count);
+    }
+
+    /// Puts the fresh frames on top.
+    fn append_fresh(&mut self) {
+        self.entries.extend(self.fresh.iter().rev());
+        self.nodes.resize(self.entries.len(), UNKNOWN);
+    }
+
+    /// Adds the chain from `frame` to the root to the fresh frames.
+    ///
+    /// # Safety
+    /// `frame` is null or a live frame of this thread.
+    unsafe fn read_chain(&mut self, python: &Python, mut frame: *const u8) {
+        while !frame.is_null() {
+            // SAFETY: a live frame; its `previous` is null or another.
+            unsafe {
+                let position = python.position(frame);
+                self.fresh.push(Entry { frame, position });
+                frame = python.previous(frame);
+            }
+        }
+    }
+
+    /// Reads the whole chain anew, keeps what agrees from the root on, and returns the node of the leaf's caller.
+    ///
+    /// # Safety
+    /// As for [`StackCache::verify`].
     #[cold]
     #[inline(never)]
-    unsafe fn name_callers(&mut self, python: &Python) -> u32 {
-        let mut parent = 0;
-        let callers = self.fresh.iter().rev().take(self.fresh.len() - 1);
-        for (node, &(_, frame)) in self.nodes.iter_mut().zip(callers) {
-            if *node == UNKNOWN_NODE {
-                // SAFETY: the caller's promise.
-                let place = unsafe { python.place(frame) };
-                *node = intern::python_child(python, parent, place);
+    unsafe fn read_again(&mut self, python: &Python, leaf: *const u8) -> u32 {
+        self.fresh.clear();
+        // SAFETY: the caller's promise.
+        unsafe { self.read_chain(python, leaf) };
+        let agree = self
+            .entries
+            .iter()
+            .zip(self.fresh.iter().rev())
+            .take_while(|(last, fresh)| {
+                last.frame == fresh.frame && last.position == fresh.position
+            })
+            .count();
+        self.keep(agree);
+        let new = self.fresh.len() - agree;
+        self.entries.extend(self.fresh.iter().take(new).rev());
+        self.nodes.resize(self.entries.len(), UNKNOWN);
+        if self.entries.len() < 2 {
+            return 0;
+        }
+        // SAFETY: the chain was read just now.
+        unsafe { self.find_nodes(python) }
+    }
+
+    /// Looks up the nodes of the leaf's callers that are not known; returns that of the nearest one.
+    ///
+    /// # Safety
+    /// All entries are live frames.
+    #[inline(never)]
+    unsafe fn find_nodes(&mut self, python: &Python) -> u32 {
+        let callers = self.entries.len() - 1;
+        let known = self
+            .nodes
+            .get(..callers)
+            .unwrap_or(&[])
+            .iter()
+            .rposition(|&node| node != UNKNOWN)
+            .map_or(0, |known| known + 1);
+        let mut parent = known
+            .checked_sub(1)
+            .and_then(|at| self.nodes.get(at))
+            .copied()
+            .unwrap_or(0);
+        for at in known..callers {
+            let Some(&entry) = self.entries.get(at) else {
+                break;
+            };
+            // SAFETY: the caller's promise.
+            parent = unsafe { self.child(python, parent, entry) };
+            if let Some(node) = self.nodes.get_mut(at) {
+                *node = parent;
             }
-            parent = *node;
+        }
+        // The leaf's own position is a moving thing; it gets a node when it has called something.
+        if let Some(leaf) = self.nodes.get_mut(callers) {
+            *leaf = UNKNOWN;
+        }
+        parent
+    }
+
+    /// The node of a frame under its caller's node; a shim has its caller's.
+    ///
+    /// # Safety
+    /// The entry is a live frame.
+    #[inline(always)]
+    unsafe fn child(&mut self, python: &Python, parent: u32, entry: Entry) -> u32 {
+        let at = place_in(RECENT_CHILDREN, entry.position ^ u64::from(parent) << 40);
+        if let Some(recent) = self.children.get(at)
+            && recent.position == entry.position
+            && recent.parent == parent
+        {
+            return recent.node;
+        }
+        // SAFETY: the caller's promise.
+        if unsafe { python.is_shim(entry.frame) } {
+            return parent;
+        }
+        // SAFETY: the caller's promise.
+        let place = unsafe { python.place(entry.frame) };
+        let node = intern::python_child(python, parent, place);
+        if let Some(recent) = self.children.get_mut(at) {
+            *recent = RecentChild {
+                position: entry.position,
+                parent,
+                node,
+            };
+        }
+        node
+    }
+
+    /// The node of the leaf's caller when only the innermost `depth` frames count. The kept part moves with the leaf, so
+    /// nothing is remembered but the children of nodes.
+    ///
+    /// # Safety
+    /// As for [`StackCache::verify`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn walk_limited(&mut self, python: &Python, leaf: *const u8, depth: usize) -> u32 {
+        self.keep(0);
+        self.fresh.clear();
+        let mut frame = leaf;
+        while !frame.is_null() && self.fresh.len() < depth {
+            // SAFETY: live frames, as above.
+            unsafe {
+                if !python.is_shim(frame) {
+                    let position = python.position(frame);
+                    self.fresh.push(Entry { frame, position });
+                }
+                frame = python.previous(frame);
+            }
+        }
+        let mut parent = 0;
+        for at in (1..self.fresh.len()).rev() {
+            if let Some(&entry) = self.fresh.get(at) {
+                // SAFETY: read just now.
+                parent = unsafe { self.child(python, parent, entry) };
+            }
         }
         parent
     }
@@ -217,38 +412,35 @@ impl StackCache {
     fn recent_site(
         &mut self,
         parent: u32,
-        leaf: Position,
+        position: u64,
         caller: usize,
         domain: Domain,
         find: impl FnOnce(usize) -> u32,
     ) -> u32 {
-        let mixed = (leaf.instruction as u64)
-            .wrapping_add((leaf.code as u64) << 1)
-            .wrapping_add((caller as u64).rotate_left(23))
-            .wrapping_add(u64::from(parent) << 9)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let index = (mixed >> 55) as usize & (RECENT_SITES - 1);
-        let domain_mark = domain as u32 + 1;
-        let Some(entry) = self.recent.get_mut(index) else {
-            return find(caller);
-        };
-        if entry.instruction == leaf.instruction
-            && entry.code == leaf.code
-            && entry.caller == caller
-            && entry.parent == parent
-            && entry.domain == domain_mark
+        let parent_and_domain =
+            (parent & ((1 << DOMAIN_SHIFT) - 1)) | (domain as u32 + 1) << DOMAIN_SHIFT;
+        let key = position ^ (caller as u64).rotate_left(32) ^ u64::from(parent_and_domain) << 20;
+        let at = place_in(RECENT_SITES, key);
+        // SAFETY: `place_in` gives an index below the table's size.
+        let recent = unsafe { self.sites.get_unchecked_mut(at) };
+        if recent.position == position
+            && recent.caller == caller
+            && recent.parent_and_domain == parent_and_domain
         {
-            return entry.site;
+            return recent.site;
         }
         let site = find(caller);
-        *entry = RecentSite {
-            instruction: leaf.instruction,
-            code: leaf.code,
+        *recent = RecentSite {
+            position,
             caller,
-            parent,
-            domain: domain_mark,
+            parent_and_domain,
             site,
         };
         site
     }
 }
+
+const _: () = assert!(
+    intern::MOST_NODES < (1 << DOMAIN_SHIFT) - 1,
+    "nodes leave room for the domain"
+);

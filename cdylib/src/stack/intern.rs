@@ -14,9 +14,7 @@ use crate::session;
 use crate::sys::lock::Lock;
 
 /// Nodes that the stack tree may have; beyond, stacks share the empty one and are counted.
-const MOST_NODES: usize = 1 << 24;
-/// Stands for "no Python caller" in a thread's table of recent sites, where 0 means a leaf without callers.
-pub(crate) const NO_SITE_STACK: u32 = u32::MAX - 1;
+pub(super) const MOST_NODES: usize = 1 << 24;
 
 /// The tables.
 pub(crate) struct Interner {
