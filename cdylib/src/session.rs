@@ -410,6 +410,9 @@ impl Session {
 
     /// Resumes it.
     pub(crate) fn resume(&self) {
+        if let Some(slot) = self.slot(thread::word()) {
+            slot.append(None, Event::control(Control::Resumed, 0, 0));
+        }
         let _ = STATE.compare_exchange(
             state::PAUSED,
             state::RECORDING,

@@ -14,17 +14,30 @@ use super::sizes::Sizes;
 use crate::events::event::{Control, Event, Kind};
 use crate::python::arenas;
 
+/// The smallest block that malloc serves, bytes.
+const MALLOC_SMALLEST: u64 = 24;
+
 /// What is kept per thread between its events.
 #[derive(Default)]
 pub(crate) struct ThreadState {
     /// Upper half of the next event's size and its served bytes.
     wide: Option<(u64, u64)>,
-    /// The block that a resize took out, where it was.
-    pending: Option<(u64, Option<Block>)>,
+    /// The block that a resize took out.
+    pending: Option<Pending>,
     /// The pieces of mappings that a `mremap` took out.
     pending_pieces: Vec<Piece>,
     /// Address of the last birth; 0 when it was freed.
     last_birth: u64,
+}
+
+/// A block between the two halves of a resize.
+#[derive(Clone, Copy)]
+struct Pending {
+    address: u64,
+    /// `None`: not a block that we know.
+    block: Option<Block>,
+    /// The class of the pool it came from, if it came from one: what it was served.
+    pool_served: Option<u64>,
 }
 
 /// A site's row.
@@ -95,6 +108,7 @@ pub(crate) struct Books {
     pub(crate) shutdown: Shutdown,
     pub(crate) frozen: bool,
     shown: [bool; 5],
+    paused: bool,
     was_paused: bool,
     is_forked_child: bool,
     /// Time that events applied now are stamped with, nanoseconds since the start.
@@ -126,6 +140,7 @@ impl Books {
             shutdown: Shutdown::default(),
             frozen: false,
             shown,
+            paused: false,
             was_paused: false,
             is_forked_child,
             now_ns: 0,
@@ -181,7 +196,11 @@ impl Books {
                 }
             }
             Control::Freeze => self.frozen = true,
-            Control::Paused => self.was_paused = true,
+            Control::Paused => {
+                self.paused = true;
+                self.was_paused = true;
+            }
+            Control::Resumed => self.paused = false,
         }
     }
 
@@ -282,15 +301,31 @@ impl Books {
     }
 
     fn resize_out(&mut self, thread: &mut ThreadState, address: u64) {
-        if !self.frozen {
-            thread.pending = Some((address, self.take(address)));
+        if self.frozen {
+            return;
         }
+        let shift = self.pools.pool_shift;
+        let pool_served = self
+            .live
+            .pool(address, shift)
+            .and_then(|pool| pool.served_bytes());
+        thread.pending = Some(Pending {
+            address,
+            block: self.take(address),
+            pool_served,
+        });
     }
 
     fn resize_failed(&mut self, thread: &mut ThreadState) {
-        if let Some((address, Some(block))) = thread.pending.take() {
-            // The block has the size it had; what it was served decides nothing but its number of slots.
-            self.put(address, block, block.size, false);
+        if let Some(Pending {
+            address,
+            block: Some(block),
+            pool_served,
+        }) = thread.pending.take()
+        {
+            // Outside the pools, what it was served decides nothing but its number of slots.
+            let served = pool_served.unwrap_or_else(|| block.size.max(MALLOC_SMALLEST));
+            self.put(address, block, served, pool_served.is_some());
         }
     }
 
@@ -304,8 +339,9 @@ impl Books {
             site: event.site(),
             size,
         };
-        let (was_at, old) = thread.pending.take().unwrap_or((0, None));
-        if was_at != 0 && thread.last_birth == was_at {
+        let pending = thread.pending.take();
+        let old = pending.and_then(|pending| pending.block);
+        if pending.is_some_and(|pending| pending.address == thread.last_birth) {
             thread.last_birth = address;
         }
         if let Some(old) = old {
@@ -319,6 +355,10 @@ impl Books {
         }
         self.site(block.site).domain = domain as u8;
         if !self.is_shown(domain) {
+            return;
+        }
+        if old.is_none() && self.paused {
+            // Born unseen, resized while nothing is to be recorded.
             return;
         }
         // A block from before the tracing stays outside the books: it enters neither side.

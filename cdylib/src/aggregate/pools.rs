@@ -16,6 +16,13 @@ pub(crate) struct Pool {
     class: u16,
 }
 
+impl Pool {
+    /// What blocks of the pool are served; `None` when it has no live block.
+    pub(crate) fn served_bytes(self) -> Option<u64> {
+        (self.live > 0).then(|| class_bytes(usize::from(self.class)))
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 struct Class {
     pools: AtPeak,

@@ -44,6 +44,8 @@ pub(crate) enum Control {
     Freeze = 2,
     /// Recording was paused: blocks may be born unseen from here on.
     Paused = 3,
+    /// Recording was resumed.
+    Resumed = 4,
 }
 
 /// An event as it lies in a buffer.
@@ -155,7 +157,8 @@ impl Event {
             0 => Control::ArenaMapped,
             1 => Control::ArenaUnmapped,
             2 => Control::Freeze,
-            _ => Control::Paused,
+            3 => Control::Paused,
+            _ => Control::Resumed,
         }
     }
 

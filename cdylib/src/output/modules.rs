@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::elf::{IDENTITY, u16_at, u32_at, u64_at};
-use crate::sys::file;
+use crate::sys::file::{self, File};
 
 /// More than any program's map.
 const LONGEST_MAP: usize = 64 << 20;
-/// ELF header, program headers and notes lie at the beginning of every sane file.
-const HEAD_BYTES: usize = 64 << 10;
+/// ELF header and program headers lie at the beginning of every sane file.
+const HEAD_BYTES: usize = 16 << 10;
+/// More than any build id and its neighbours need.
+const LONGEST_NOTES: u64 = 1 << 20;
 
 /// A module, as the capture will have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +39,13 @@ pub(crate) struct Modules {
     spans: BTreeMap<u64, Span>,
 }
 
-/// Reads what is needed from a file's head: its loadable segments and its GNU build id.
-fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
+/// Reads what is needed from a file's head: its loadable segments and its GNU build id, whose note may lie anywhere in the
+/// file (tools that rewrite wheels move it): `read_at` gives bytes at an offset.
+fn read_headers(
+    path: &str,
+    head: &[u8],
+    read_at: impl Fn(u64, u64) -> Option<Vec<u8>>,
+) -> ModuleFile {
     let mut module = ModuleFile {
         path: path.to_owned(),
         ..ModuleFile::default()
@@ -69,11 +76,7 @@ fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
         match kind {
             libc::PT_LOAD => module.segments.push((offset, length, address)),
             libc::PT_NOTE => {
-                let notes = usize::try_from(offset)
-                    .ok()
-                    .zip(usize::try_from(length).ok())
-                    .and_then(|(offset, length)| head.get(offset..offset.checked_add(length)?));
-                if let Some(id) = notes.and_then(build_id) {
+                if let Some(id) = read_at(offset, length).and_then(|notes| build_id(&notes)) {
                     module.build_id = id;
                 }
             }
@@ -81,6 +84,24 @@ fn read_headers(path: &str, head: &[u8]) -> ModuleFile {
         }
     }
     module
+}
+
+/// Reads what is needed of a module's file.
+fn read_module(path: &str) -> ModuleFile {
+    let Some(file) = File::open(path) else {
+        return ModuleFile {
+            path: path.to_owned(),
+            ..ModuleFile::default()
+        };
+    };
+    let head = file.read_up_to(HEAD_BYTES);
+    read_headers(path, &head, |offset, size| {
+        if size > LONGEST_NOTES {
+            None
+        } else {
+            file.read_at(offset, size)
+        }
+    })
 }
 
 /// The GNU build id among a file's notes.
@@ -129,8 +150,7 @@ impl Modules {
             let module = match self.files.iter().position(|file| file.path == path) {
                 Some(module) => module,
                 None => {
-                    let head = file::read(path, HEAD_BYTES).unwrap_or_default();
-                    self.files.push(read_headers(path, &head));
+                    self.files.push(read_module(path));
                     self.files.len() - 1
                 }
             };
@@ -189,10 +209,10 @@ mod tests {
     fn hostile_headers_end_without_harm() {
         let mut head = vec![0xffu8; 4096];
         head[..5].copy_from_slice(b"\x7fELF\x02");
-        assert!(read_headers("/x", &head).build_id.is_empty());
-        assert_eq!(read_headers("/x", b"").segments, []);
+        assert!(read_headers("/x", &head, |_, _| None).build_id.is_empty());
+        assert_eq!(read_headers("/x", b"", |_, _| None).segments, []);
         for length in 0..64 {
-            read_headers("/x", &head[..length]);
+            read_headers("/x", &head[..length], |_, _| Some(head.clone()));
             build_id(&head[..length]);
         }
     }

@@ -1,61 +1,15 @@
 //! Symbol tables of ELF files, read with a handful of system calls: sections found, `.symtab` (or `.dynsym`) and its
 //! strings read whole, nothing mapped.
 
-use std::ffi::CString;
-
 use super::elf::{IDENTITY, u16_at, u32_at, u64_at};
-use crate::sys::syscall;
+use crate::sys::file::File;
 
-/// Larger tables are not worth the time.
-const LARGEST_TABLE: u64 = 64 << 20;
 const SECTION_HEADER_BYTES: usize = 64;
 const SYMBOL_BYTES: usize = 24;
 const TYPE_SYMTAB: u32 = 2;
 const TYPE_DYNSYM: u32 = 11;
 /// `STT_FUNC` and `STT_GNU_IFUNC`.
 const FUNCTION_TYPES: [u8; 2] = [2, 10];
-
-/// An open file of ours.
-struct File(i32);
-
-impl Drop for File {
-    fn drop(&mut self) {
-        syscall::close(self.0);
-    }
-}
-
-impl File {
-    fn open(path: &str) -> Option<File> {
-        let path = CString::new(path).ok()?;
-        let fd = syscall::open(
-            &path,
-            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK,
-            0,
-        );
-        (!syscall::is_error(fd)).then_some(File(fd as i32))
-    }
-
-    fn read_at(&self, offset: u64, size: u64) -> Option<Vec<u8>> {
-        if size > LARGEST_TABLE {
-            return None;
-        }
-        let mut bytes = vec![0; size as usize];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            let count = syscall::read_at(
-                self.0,
-                bytes.get_mut(filled..)?,
-                offset.checked_add(filled as u64)?,
-            );
-            match count {
-                count if count > 0 => filled += count as usize,
-                count if count == -(libc::EINTR as isize) => {}
-                _ => return None,
-            }
-        }
-        Some(bytes)
-    }
-}
 
 /// A section's header, as far as it is needed.
 #[derive(Clone, Copy)]

@@ -4,33 +4,72 @@ use std::ffi::CString;
 
 use super::syscall;
 
-/// Reads a file whole, at most `limit` bytes of it; `None` when it cannot be opened or read.
-pub(crate) fn read(path: &str, limit: usize) -> Option<Vec<u8>> {
-    let path = CString::new(path).ok()?;
-    let fd = syscall::open(
-        &path,
-        libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK,
-        0,
-    );
-    if syscall::is_error(fd) {
-        return None;
+/// Largest part of a file that is read at once, bytes.
+const LARGEST_PART: u64 = 64 << 20;
+
+/// An open file of ours; closed when dropped.
+pub(crate) struct File(i32);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        syscall::close(self.0);
     }
-    let fd = fd as i32;
-    let mut bytes = Vec::new();
-    let mut chunk = [0u8; 1024];
-    let complete = loop {
-        match syscall::read(fd, &mut chunk) {
-            0 => break true,
-            count if count > 0 => bytes.extend_from_slice(chunk.get(..count as usize)?),
-            error if error == -(libc::EINTR as isize) => {}
-            _ => break false,
+}
+
+impl File {
+    /// Opens a file for reading; `None` when that fails.
+    pub(crate) fn open(path: &str) -> Option<File> {
+        let path = CString::new(path).ok()?;
+        let fd = syscall::open(
+            &path,
+            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK,
+            0,
+        );
+        (!syscall::is_error(fd)).then_some(File(fd as i32))
+    }
+
+    /// The file's beginning, at most `limit` bytes; what could be read if there is trouble.
+    pub(crate) fn read_up_to(&self, limit: usize) -> Vec<u8> {
+        const CHUNK: usize = 4096;
+        let mut bytes = Vec::new();
+        while bytes.len() < limit {
+            let filled = bytes.len();
+            bytes.resize(filled + CHUNK.min(limit - filled), 0);
+            let count = syscall::read(self.0, bytes.get_mut(filled..).unwrap_or(&mut []));
+            bytes.truncate(filled + usize::try_from(count).unwrap_or(0));
+            if count == 0 || (count < 0 && count != -(libc::EINTR as isize)) {
+                break;
+            }
         }
-        if bytes.len() >= limit {
-            break true;
+        bytes
+    }
+
+    /// `size` bytes at an offset; `None` when the file does not have them all.
+    pub(crate) fn read_at(&self, offset: u64, size: u64) -> Option<Vec<u8>> {
+        if size > LARGEST_PART {
+            return None;
         }
-    };
-    syscall::close(fd);
-    complete.then_some(bytes)
+        let mut bytes = vec![0; size as usize];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let count = syscall::read_at(
+                self.0,
+                bytes.get_mut(filled..)?,
+                offset.checked_add(filled as u64)?,
+            );
+            match count {
+                count if count > 0 => filled += count as usize,
+                count if count == -(libc::EINTR as isize) => {}
+                _ => return None,
+            }
+        }
+        Some(bytes)
+    }
+}
+
+/// Reads a file whole, at most `limit` bytes of it; `None` when it cannot be opened.
+pub(crate) fn read(path: &str, limit: usize) -> Option<Vec<u8>> {
+    File::open(path).map(|file| file.read_up_to(limit))
 }
 
 /// Writes all bytes; `Err(errno)` when the system refuses. A descriptor that would block is given up after a second.
