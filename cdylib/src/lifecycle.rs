@@ -83,13 +83,15 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             INERT.store(true, Ordering::Relaxed);
             return;
         }
-        python.publish();
-        session::begin(settings, tree, false);
+        session::begin(python.publish(), settings, tree, false);
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).
         unsafe { libc::pthread_atfork(Some(before_fork), None, Some(in_child)) };
     }
+    let Some(python) = python::current() else {
+        return;
+    };
     // SAFETY: the constructor, or pre-initialisation (`on_setlocale` returns once a frame has run): one thread, no frame.
-    let installed = unsafe { allocators::install(lookup, &hooks::allocators::hooks()) };
+    let installed = unsafe { allocators::install(lookup, &hooks::allocators::hooks(python)) };
     if installed && let Some(session) = session::current() {
         session.forget_allocator();
     }

@@ -7,11 +7,12 @@
 use core::ffi::c_void;
 use core::sync::atomic::Ordering;
 
-use pytrace_format::record::{Domain, Native};
+use pytrace_format::record::Domain;
 
 use crate::events::event::{Event, Kind, is_representable};
 use crate::events::slot::Slot;
-use crate::python::{self, arenas};
+use crate::python::arenas;
+use crate::python::frame::{Learnt, Shape};
 use crate::session::{self, Session, served_by, state};
 use crate::stack::intern;
 use crate::sys::real;
@@ -23,43 +24,12 @@ const MOST_SHIFT: usize = 64;
 /// Sizes up to which pymalloc serves from pools, with and without debug hooks around it.
 const SMALL: usize = 448;
 
-/// The session and this thread's slot, when events are recorded.
+/// Records that a block was born (or, as `ResizeIn`, that a resize announced by [`resize_out`] gave it): `address` was
+/// given for `size` bytes to the function that returns to `caller`. Recording is on.
 #[inline(always)]
-pub(crate) fn recorder(hook: &Hook<'_>) -> Option<(&'static Session, &'static Slot)> {
-    let session = session::current()?;
-    Some((session, session.slot(hook.word())?))
-}
-
-/// Records that a block was born: `address` was given for `size` bytes to the function that returns to `caller`.
-#[inline(always)]
-pub(crate) fn birth(
+pub(crate) fn block<S: Shape>(
     hook: &Hook<'_>,
-    domain: Domain,
-    address: *mut c_void,
-    size: usize,
-    caller: usize,
-) {
-    if address.is_null() || session::state() & state::BIRTHS == 0 {
-        return;
-    }
-    block(hook, Kind::Birth, domain, address, size, caller);
-}
-
-/// Records that a resize, announced by [`resize_out`], gave this block.
-#[inline(always)]
-pub(crate) fn resize_in(
-    hook: &Hook<'_>,
-    domain: Domain,
-    address: *mut c_void,
-    size: usize,
-    caller: usize,
-) {
-    block(hook, Kind::ResizeIn, domain, address, size, caller);
-}
-
-#[inline(always)]
-fn block(
-    hook: &Hook<'_>,
+    session: &'static Session,
     kind: Kind,
     domain: Domain,
     address: *mut c_void,
@@ -67,105 +37,161 @@ fn block(
     caller: usize,
 ) {
     hook.recording();
-    let Some((session, slot)) = recorder(hook) else {
+    let Some(slot) = session.slot(hook.word()) else {
         return;
     };
     if !is_representable(address as usize) {
         return slot.lose(1);
     }
     let (served, pymalloc) = served(hook, session, domain, address, size);
-    let site = site(session, slot, domain, caller);
-    let (size, served) = (size as u64, served as u64);
-    let event = Event::block(kind, domain, address as usize, size, served, pymalloc, site);
-    slot.append(Event::wide_prefix(size, served), event);
+    let site = site::<S>(session, slot, domain, caller);
+    append(
+        slot,
+        kind,
+        domain,
+        address,
+        size as u64,
+        served as u64,
+        pymalloc,
+        site,
+    );
 }
 
-/// Records that a block is about to be freed.
-#[inline(always)]
-pub(crate) fn death(hook: &Hook<'_>, domain: Domain, address: *mut c_void) {
-    hook.recording();
-    if session::state() & state::DEATHS != 0 {
-        bare(hook, Kind::Death, domain, address);
+/// The same in any state: paused, births are not recorded; during the tear-down, stacks are not read.
+pub(crate) fn block_in_any_state(
+    hook: &Hook<'_>,
+    kind: Kind,
+    domain: Domain,
+    address: *mut c_void,
+    size: usize,
+    caller: usize,
+) {
+    let state = session::state();
+    let needed = if kind == Kind::Birth {
+        state::BIRTHS
+    } else {
+        state::DEATHS
+    };
+    let (Some(session), false) = (session::current(), address.is_null() || state & needed == 0)
+    else {
+        return;
+    };
+    if state & state::STACKS != 0 {
+        return block::<Learnt>(hook, session, kind, domain, address, size, caller);
     }
-}
-
-/// Records that a block is about to be resized. The real call follows: the block's old address may be given out again
-/// before it returns.
-#[inline(always)]
-pub(crate) fn resize_out(hook: &Hook<'_>, domain: Domain, address: *mut c_void) {
     hook.recording();
-    bare(hook, Kind::ResizeOut, domain, address);
-}
-
-/// Records that the resize failed: the block is where and what it was.
-#[cold]
-pub(crate) fn resize_failed(hook: &Hook<'_>, domain: Domain) {
-    hook.recording();
-    bare(hook, Kind::ResizeFailed, domain, core::ptr::null_mut());
-}
-
-#[inline(always)]
-fn bare(hook: &Hook<'_>, kind: Kind, domain: Domain, address: *mut c_void) {
-    let Some((_, slot)) = recorder(hook) else {
+    let Some(slot) = session.slot(hook.word()) else {
         return;
     };
     if !is_representable(address as usize) {
         return slot.lose(1);
     }
-    slot.append(
-        None,
-        Event::block(kind, domain, address as usize, 0, 0, false, 0),
+    let (served, pymalloc) = served(hook, session, domain, address, size);
+    let site = intern::bare_site(domain);
+    append(
+        slot,
+        kind,
+        domain,
+        address,
+        size as u64,
+        served as u64,
+        pymalloc,
+        site,
     );
 }
 
-/// Records something about a range of addresses that was mapped, resized or unmapped.
-pub(crate) fn mapping(hook: &Hook<'_>, kind: Kind, address: usize, size: usize, caller: usize) {
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the fields of an event, once")]
+fn append(
+    slot: &Slot,
+    kind: Kind,
+    domain: Domain,
+    address: *mut c_void,
+    size: u64,
+    served: u64,
+    pymalloc: bool,
+    site: u32,
+) {
+    let event = Event::block(kind, domain, address as usize, size, served, pymalloc, site);
+    if Event::is_narrow(size, served) {
+        slot.append(event);
+    } else {
+        slot.append_wide(Event::wide_prefix(size, served), event);
+    }
+}
+
+/// Records something about a block that is known by its address alone: that it is about to be freed (`Death`) or resized
+/// (`ResizeOut`: the real call follows, and the old address may be given out again before it returns), or that the
+/// resize failed.
+#[inline(always)]
+pub(crate) fn bare(
+    hook: &Hook<'_>,
+    session: &'static Session,
+    kind: Kind,
+    domain: Domain,
+    address: *mut c_void,
+) {
     hook.recording();
-    let Some((session, slot)) = recorder(hook) else {
+    let Some(slot) = session.slot(hook.word()) else {
+        return;
+    };
+    if !is_representable(address as usize) {
+        return slot.lose(1);
+    }
+    slot.append(Event::block(kind, domain, address as usize, 0, 0, false, 0));
+}
+
+/// Records something about a range of addresses that was mapped, resized or unmapped.
+pub(crate) fn mapping(
+    hook: &Hook<'_>,
+    session: &'static Session,
+    kind: Kind,
+    address: usize,
+    size: usize,
+    caller: usize,
+) {
+    hook.recording();
+    let Some(slot) = session.slot(hook.word()) else {
         return;
     };
     if !is_representable(address) {
         return slot.lose(1);
     }
     let site = match kind {
-        Kind::Birth | Kind::ResizeIn => site(session, slot, Domain::Mmap, caller),
+        Kind::Birth | Kind::ResizeIn => site::<Learnt>(session, slot, Domain::Mmap, caller),
         _ => 0,
     };
     let size = size as u64;
-    let event = Event::block(kind, Domain::Mmap, address, size, size, false, site);
-    slot.append(Event::wide_prefix(size, size), event);
+    append(
+        slot,
+        kind,
+        Domain::Mmap,
+        address as *mut c_void,
+        size,
+        size,
+        false,
+        site,
+    );
 }
 
 /// The call site of an allocation by this thread, now.
 #[inline(always)]
-fn site(session: &Session, slot: &Slot, domain: Domain, caller: usize) -> u32 {
-    if session::state() & state::STACKS == 0 {
-        return intern::bare_site(domain);
-    }
-    let caller = if session.settings.native == Native::Off {
-        0
-    } else {
-        caller
-    };
-    let Some(python) = python::current() else {
-        return intern::bare_site(domain);
-    };
-    if domain == Domain::Mem || domain == Domain::Object {
+fn site<S: Shape>(session: &Session, slot: &Slot, domain: Domain, caller: usize) -> u32 {
+    let python = session.python;
+    let frame = if !python.reads_stacks() {
         python.check_first_frame();
-    }
-    let frame = if python.reads_stacks() {
-        match domain {
-            Domain::Mem | Domain::Object => python.attached_frame(),
-            _ => python.own_frame(),
-        }
-    } else {
         core::ptr::null()
+    } else if domain == Domain::Mem || domain == Domain::Object {
+        python.attached_frame(S::layout(python))
+    } else {
+        python.own_frame()
     };
+    let caller = caller & session.caller_mask;
     // SAFETY: the slot is this thread's, the hook makes this the only user of its caches, and the frame is the thread's
     // running one.
     unsafe {
         slot.stacks()
-            .site(python, frame, caller, domain, session.settings.depth)
+            .site::<S>(python, frame, caller, domain, session.depth)
     }
 }
 
@@ -181,57 +207,84 @@ fn served(
     if domain == Domain::Malloc {
         return (usable(address), false);
     }
+    let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
+    if hook.inner().is_null() && pool_bytes != 0 && domain != Domain::Raw {
+        // SAFETY: the allocator below is pymalloc (`learn`), which serves what it does not ask malloc for from pools.
+        return (
+            unsafe { arenas::served_bytes(address as usize, pool_bytes) } as usize,
+            true,
+        );
+    }
+    served_otherwise(hook, session, domain, address, size)
+}
+
+/// The same where malloc was asked below, or it is not yet known who serves small blocks.
+#[inline(never)]
+fn served_otherwise(
+    hook: &Hook<'_>,
+    session: &Session,
+    domain: Domain,
+    address: *mut c_void,
+    size: usize,
+) -> (usize, bool) {
     let inner = hook.inner();
-    if !inner.is_null() && (address as usize).wrapping_sub(inner as usize) <= MOST_SHIFT {
-        if session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN {
-            learn(session, domain, address, size, inner);
-        }
+    let from_malloc =
+        !inner.is_null() && (address as usize).wrapping_sub(inner as usize) <= MOST_SHIFT;
+    if session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN
+        && domain != Domain::Raw
+        && size <= SMALL
+    {
+        learn(
+            session,
+            address,
+            size,
+            if from_malloc {
+                inner
+            } else {
+                core::ptr::null_mut()
+            },
+        );
+    }
+    if from_malloc {
         return (usable(inner), false);
     }
-    if domain == Domain::Raw {
+    let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
+    if pool_bytes == 0 || domain == Domain::Raw {
         return (size, false);
     }
-    match session.served_by.load(Ordering::Relaxed) {
-        served_by::PYMALLOC => {
-            let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
-            // SAFETY: the allocator below is pymalloc (`learn`), which serves what it does not ask malloc for from pools.
-            (
-                unsafe { arenas::served_bytes(address as usize, pool_bytes) } as usize,
-                true,
-            )
-        }
-        served_by::OTHER => (size, false),
-        _ => {
-            learn(session, domain, address, size, core::ptr::null_mut());
-            if session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN {
-                return (size, false);
-            }
-            served(hook, session, domain, address, size)
-        }
-    }
+    // SAFETY: as in `served`; what was asked of malloc below was something else (a table of arenas).
+    (
+        unsafe { arenas::served_bytes(address as usize, pool_bytes) } as usize,
+        true,
+    )
 }
 
 /// The first small block tells who serves small blocks: an address in an arena, a block of malloc's, or neither.
 #[cold]
 #[inline(never)]
-fn learn(session: &Session, domain: Domain, address: *mut c_void, size: usize, inner: *mut c_void) {
-    if domain == Domain::Raw || size > SMALL {
-        return;
-    }
+fn learn(session: &Session, address: *mut c_void, size: usize, inner: *mut c_void) {
     if !inner.is_null() {
         session
             .debug_hooks
             .store(inner != address, Ordering::Relaxed);
-        session.saw_python_block.store(true, Ordering::Relaxed);
-        session.served_by.store(served_by::OTHER, Ordering::Release);
+        session
+            .served_by
+            .store(served_by::MALLOC, Ordering::Release);
         return;
     }
     let arenas = session.arenas.lock();
     let Some(arena_bytes) = arenas.size_of_arena_at(address as usize) else {
+        if !session.python.may_have_mimalloc() {
+            // An arena from before the hooks: a later block will tell.
+            return;
+        }
+        session.debug_hooks.store(
+            crate::python::allocators::debug_hooks_asked(),
+            Ordering::Relaxed,
+        );
         session
-            .debug_hooks
-            .store(python::allocators::debug_hooks_asked(), Ordering::Relaxed);
-        session.served_by.store(served_by::OTHER, Ordering::Release);
+            .served_by
+            .store(served_by::MIMALLOC, Ordering::Release);
         return;
     };
     let pool_bytes = arenas::pool_bytes(arena_bytes);
@@ -244,11 +297,11 @@ fn learn(session: &Session, domain: Domain, address: *mut c_void, size: usize, i
         .debug_hooks
         .store(shifted && served >= size as u64 + 16, Ordering::Relaxed);
     session
-        .pool_bytes
-        .store(pool_bytes as u32, Ordering::Relaxed);
-    session
         .served_by
         .store(served_by::PYMALLOC, Ordering::Release);
+    session
+        .pool_bytes
+        .store(pool_bytes as u32, Ordering::Release);
 }
 
 #[inline(always)]
@@ -258,19 +311,4 @@ fn usable(block: *mut c_void) -> usize {
     }
     // SAFETY: a live block of the allocator whose function this is.
     unsafe { real::malloc_usable_size::get()(block) }
-}
-
-/// What a hook of the mem or object domain does first: sees whether the interpreter has begun to tear down.
-#[inline(always)]
-pub(crate) fn watch_for_the_end(hook: &Hook<'_>) {
-    if session::state() & state::STACKS != 0
-        && let Some(python) = python::current()
-        && python.is_finalizing()
-    {
-        hook.recording();
-        if let Some(session) = session::current() {
-            session.freeze(true);
-        }
-        hook.original();
-    }
 }

@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use pytrace_format::record::{Allocator, Ended, Mark, Pymalloc};
+use pytrace_format::record::{Allocator, Ended, Mark, Native, Pymalloc};
 
 use crate::aggregate::apply::Books;
 use crate::aggregate::merge::Merge;
@@ -20,6 +20,7 @@ use crate::events::event::{Control, Event};
 use crate::events::slot::{SEGMENTS, Slot};
 use crate::events::transport::{CROWDED, Transport};
 use crate::output::Output;
+use crate::python::Python;
 use crate::python::arenas::Arenas;
 use crate::settings::Settings;
 use crate::stack::intern::Interner;
@@ -35,6 +36,9 @@ pub(crate) mod state {
     pub(crate) const DEATHS: u8 = 2;
     /// Stacks are read; the end of the program is watched for.
     pub(crate) const STACKS: u8 = 4;
+
+    /// Beside the others: something is to be done by a mem or object hook (the background thread is to be started).
+    pub(crate) const ATTENTION: u8 = 8;
 
     /// Nothing is recorded: calls are passed on.
     pub(crate) const OFF: u8 = 0;
@@ -54,6 +58,14 @@ pub(crate) fn state() -> u8 {
     STATE.load(Ordering::Relaxed)
 }
 
+/// Goes from one state to another, if it is in that one; a wish for attention stays.
+fn change_state(from: u8, to: u8) {
+    // Nobody is left to tell when the state is another by now.
+    let _ = STATE.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+        (now & !state::ATTENTION == from).then_some(to | now & state::ATTENTION)
+    });
+}
+
 /// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
 const MOST_SLOTS: usize = 65_535;
 /// How long a hook waits for room before it counts events as lost, nanoseconds.
@@ -66,8 +78,10 @@ pub(crate) mod served_by {
     pub(crate) const UNKNOWN: u8 = 0;
     /// Pools of 4 KiB or 16 KiB in arenas.
     pub(crate) const PYMALLOC: u8 = 1;
-    /// libc's malloc, or something that is neither: what was served is asked or unknown.
-    pub(crate) const OTHER: u8 = 2;
+    /// libc's malloc.
+    pub(crate) const MALLOC: u8 = 2;
+    /// Neither: what it sets aside cannot be seen.
+    pub(crate) const MIMALLOC: u8 = 3;
 }
 
 /// The slots, by name − 1, and those without an owner.
@@ -94,6 +108,12 @@ enum Background {
 
 /// One process's tracing.
 pub(crate) struct Session {
+    /// The interpreter that is traced.
+    pub(crate) python: &'static Python,
+    /// What of a caller's address is kept: all, or nothing when callers are not wanted.
+    pub(crate) caller_mask: usize,
+    /// Python frames kept per stack; 0: all.
+    pub(crate) depth: usize,
     pub(crate) settings: Settings,
     pub(crate) tree: String,
     pub(crate) pid: u32,
@@ -116,9 +136,9 @@ pub(crate) struct Session {
     frozen_at_ns: AtomicU64,
     ended: AtomicBool,
     pub(crate) served_by: AtomicU8,
+    /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
     pub(crate) pool_bytes: AtomicU32,
     pub(crate) debug_hooks: AtomicBool,
-    pub(crate) saw_python_block: AtomicBool,
     unslotted_losses: AtomicU64,
 }
 
@@ -132,11 +152,23 @@ pub(crate) fn current() -> Option<&'static Session> {
 }
 
 /// Begins the tracing of this process.
-pub(crate) fn begin(settings: Settings, tree: String, is_forked_child: bool) -> &'static Session {
+pub(crate) fn begin(
+    python: &'static Python,
+    settings: Settings,
+    tree: String,
+    is_forked_child: bool,
+) -> &'static Session {
     SEGMENTS.reset();
     let paused = settings.start_paused;
     let shown = settings.shown;
     let session = Box::leak(Box::new(Session {
+        python,
+        caller_mask: if settings.native == Native::Off {
+            0
+        } else {
+            usize::MAX
+        },
+        depth: settings.depth,
         settings,
         tree,
         pid: syscall::process_id(),
@@ -165,9 +197,8 @@ pub(crate) fn begin(settings: Settings, tree: String, is_forked_child: bool) -> 
         frozen_at_ns: AtomicU64::new(0),
         ended: AtomicBool::new(false),
         served_by: AtomicU8::new(served_by::UNKNOWN),
-        pool_bytes: AtomicU32::new(16 << 10),
+        pool_bytes: AtomicU32::new(0),
         debug_hooks: AtomicBool::new(false),
-        saw_python_block: AtomicBool::new(false),
         unslotted_losses: AtomicU64::new(0),
     }));
     CURRENT.store(session, Ordering::Release);
@@ -184,11 +215,11 @@ impl Session {
     /// Begins a forked child's session: the parent's settings and what is still true of its interpreter.
     pub(crate) fn begin_in_child(parent: &Session) {
         let arenas = parent.arenas.try_lock().map(|arenas| arenas.inherited());
-        let was_paused = state() & state::BIRTHS == 0;
+        let was_paused = state() & !state::ATTENTION == state::PAUSED;
         let mut settings = parent.settings.clone();
         settings.start_paused = was_paused;
         stop();
-        let session = begin(settings, parent.tree.clone(), true);
+        let session = begin(parent.python, settings, parent.tree.clone(), true);
         if let Some(arenas) = arenas {
             *session.arenas.lock() = arenas;
         }
@@ -202,14 +233,11 @@ impl Session {
             parent.debug_hooks.load(Ordering::Relaxed),
             Ordering::Relaxed,
         );
-        session.saw_python_block.store(
-            parent.saw_python_block.load(Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
     }
 
     /// Other allocators lie below the hooks from now on.
     pub(crate) fn forget_allocator(&self) {
+        self.pool_bytes.store(0, Ordering::Release);
         self.served_by.store(served_by::UNKNOWN, Ordering::Release);
     }
 }
@@ -293,11 +321,11 @@ impl Session {
         }
     }
 
-    /// Starts the background thread, once. Call it in a mem or object hook only: CPython's allocator calls are made
-    /// without any of libc's locks, which `pthread_create` takes.
-    #[inline(always)]
-    pub(crate) fn ensure_background(&self) {
-        if !self.background_started.load(Ordering::Relaxed) && self.transport.waiting() > 0 {
+    /// Does what was asked for by [`state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
+    /// are made without any of libc's locks, which `pthread_create` takes.
+    pub(crate) fn attend(&self) {
+        STATE.fetch_and(!state::ATTENTION, Ordering::AcqRel);
+        if !self.background_started.load(Ordering::Relaxed) {
             self.start_background();
         }
     }
@@ -398,27 +426,17 @@ impl Session {
     /// Pauses the recording of births.
     pub(crate) fn pause(&self) {
         if let Some(slot) = self.slot(thread::word()) {
-            slot.append(None, Event::control(Control::Paused, 0, 0));
+            slot.append(Event::control(Control::Paused, 0, 0));
         }
-        let _ = STATE.compare_exchange(
-            state::RECORDING,
-            state::PAUSED,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        change_state(state::RECORDING, state::PAUSED);
     }
 
     /// Resumes it.
     pub(crate) fn resume(&self) {
         if let Some(slot) = self.slot(thread::word()) {
-            slot.append(None, Event::control(Control::Resumed, 0, 0));
+            slot.append(Event::control(Control::Resumed, 0, 0));
         }
-        let _ = STATE.compare_exchange(
-            state::PAUSED,
-            state::RECORDING,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        change_state(state::PAUSED, state::RECORDING);
     }
 
     /// The program has ended and the interpreter begins to tear down: freezes the books at this event, and walks the
@@ -435,9 +453,9 @@ impl Session {
             return;
         }
         if let Some(slot) = self.slot(thread::word()) {
-            slot.append(None, Event::control(Control::Freeze, 0, 0));
+            slot.append(Event::control(Control::Freeze, 0, 0));
         }
-        if state() != state::OFF {
+        if state() & !state::ATTENTION != state::OFF {
             STATE.store(state::TEAR_DOWN, Ordering::Release);
         }
         if holds_gil {
@@ -461,8 +479,7 @@ impl Session {
             return;
         }
         let own = OwnWork::begin();
-        let holds_gil =
-            crate::python::current().is_some_and(|python| python.attached_thread_state().is_some());
+        let holds_gil = self.python.is_attached();
         self.freeze(holds_gil);
         stop();
         match self.aggregator.lock_within(EXIT_PATIENCE_NS) {
@@ -527,10 +544,8 @@ impl Session {
         let pick = |plain, with_debug| if debug { with_debug } else { plain };
         match self.served_by.load(Ordering::Relaxed) {
             served_by::PYMALLOC => pick(Allocator::Pymalloc, Allocator::PymallocDebug),
-            served_by::OTHER if self.saw_python_block.load(Ordering::Relaxed) => {
-                pick(Allocator::Malloc, Allocator::MallocDebug)
-            }
-            served_by::OTHER => pick(Allocator::Mimalloc, Allocator::MimallocDebug),
+            served_by::MALLOC => pick(Allocator::Malloc, Allocator::MallocDebug),
+            served_by::MIMALLOC => pick(Allocator::Mimalloc, Allocator::MimallocDebug),
             _ => Allocator::Unknown,
         }
     }

@@ -73,7 +73,7 @@ pub(crate) fn is_representable(address: usize) -> bool {
 }
 
 impl Event {
-    /// An event about a block. The size is its low 32 bits; see [`Event::wide_prefix`].
+    /// An event about a block. The size is its low 32 bits; see [`Event::is_narrow`].
     #[inline(always)]
     pub(crate) fn block(
         kind: Kind,
@@ -95,16 +95,18 @@ impl Event {
         }
     }
 
-    /// The event that must stand in front of a block's when its size or slack is too large; `None` when they fit.
+    /// Whether a block's event holds its size and slack itself.
     #[inline(always)]
-    pub(crate) fn wide_prefix(size: u64, served: u64) -> Option<Event> {
-        if size >> 32 == 0 && served.wrapping_sub(size) <= SLACK_LIMIT {
-            return None;
-        }
-        Some(Event {
+    pub(crate) fn is_narrow(size: u64, served: u64) -> bool {
+        size >> 32 == 0 && served.wrapping_sub(size) <= SLACK_LIMIT
+    }
+
+    /// The event that stands in front of a block's when that is not narrow.
+    pub(crate) fn wide_prefix(size: u64, served: u64) -> Event {
+        Event {
             head: Kind::Wide as u64 | (size >> 32) << 32,
             body: served,
-        })
+        }
     }
 
     /// The start of a segment.
@@ -221,23 +223,21 @@ mod tests {
             );
             assert!(event.is_pymalloc());
         }
-        assert!(Event::wide_prefix(500, 512).is_none());
+        assert!(Event::is_narrow(500, 512));
     }
 
     #[test]
     fn large_sizes_and_slacks_take_a_prefix() {
         let size = (5 << 32) | 7;
-        let prefix = Event::wide_prefix(size, size + 9).expect("too large");
+        assert!(!Event::is_narrow(size, size + 9));
+        let prefix = Event::wide_prefix(size, size + 9);
         let event = Event::block(Kind::Birth, Domain::Mmap, 0x1000, size, size + 9, false, 1);
         assert_eq!(prefix.kind(), Kind::Wide);
         assert_eq!(prefix.size_high() | event.size_low(), size);
         assert_eq!(prefix.body(), size + 9);
-        assert!(Event::wide_prefix(1, 1 + 8191).is_none());
-        assert!(Event::wide_prefix(1, 1 + 8192).is_some());
-        assert!(
-            Event::wide_prefix(10, 9).is_some(),
-            "less served than asked"
-        );
+        assert!(Event::is_narrow(1, 1 + 8191));
+        assert!(!Event::is_narrow(1, 1 + 8192));
+        assert!(!Event::is_narrow(10, 9), "less served than asked");
     }
 
     #[test]

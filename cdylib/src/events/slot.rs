@@ -104,9 +104,9 @@ impl Slot {
         unsafe { &mut *self.stacks.get() }
     }
 
-    /// Appends an event, with the wide prefix in front if there is one. The owner thread only.
+    /// Appends an event. The owner thread only.
     #[inline(always)]
-    pub(crate) fn append(&self, prefix: Option<Event>, event: Event) {
+    pub(crate) fn append(&self, event: Event) {
         let mut cursor = self.cursor.load(Ordering::Relaxed);
         if cursor > self.limit.get() || !SEGMENTS.is_current(self.name.get()) {
             match self.prepare() {
@@ -115,16 +115,28 @@ impl Slot {
             }
         }
         // SAFETY: at most `limit`, from where all that one call writes fits; the buffer is this thread's.
-        unsafe {
-            if let Some(prefix) = prefix {
-                cursor.write(prefix);
-                cursor = cursor.add(1);
-            }
+        let next = unsafe {
             cursor.write(event);
-            cursor = cursor.add(1);
-        }
+            cursor.add(1)
+        };
         // Release pairs with `published`.
-        self.cursor.store(cursor, Ordering::Release);
+        self.cursor.store(next, Ordering::Release);
+    }
+
+    /// Appends an event with a prefix in front of it. The owner thread only.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn append_wide(&self, prefix: Event, event: Event) {
+        let Some(cursor) = self.prepare() else {
+            return self.lose(1);
+        };
+        // SAFETY: as in `append`: `prepare` left room for all that one call writes.
+        let next = unsafe {
+            cursor.write(prefix);
+            cursor.add(1).write(event);
+            cursor.add(2)
+        };
+        self.cursor.store(next, Ordering::Release);
     }
 
     /// Makes room and starts a segment if another thread recorded since. `None`: no room was to be had.

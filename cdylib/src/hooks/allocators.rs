@@ -1,79 +1,108 @@
 //! The hooks in CPython's allocator tables: raw, mem, object, and arenas.
+//!
+//! Each hook has a straight path for the usual case (recording, outermost call) and hands everything else to a cold one.
+//! They are compiled for each domain and for each version's layout ([`Shape`]).
 
 use core::ffi::c_void;
 
 use pytrace_format::record::Domain;
 
 use super::entries;
-use crate::events::event::{Control, Event};
-use crate::python;
+use crate::events::event::{Control, Event, Kind};
+use crate::python::Python;
 use crate::python::allocators::{Allocator, ArenaAllocator, Hooks, Wrapped};
+use crate::python::frame::{self, Learnt, Shape};
 use crate::record;
-use crate::session::{self, state};
+use crate::session::{self, Session, state};
 use crate::stack::intern;
-use crate::thread::{self, Hook};
+use crate::thread::{self, Hook, Word};
 
 type Context = Wrapped<Allocator>;
 
-/// Declares the hooks of the three domains, each with its domain as a constant.
-macro_rules! domain_hooks {
-    ($($domain:ident: $malloc:ident $calloc:ident $realloc:ident $free:ident,
-       $on_malloc:ident $on_calloc:ident $on_realloc:ident;)*) => {
-        $(
-            entries! {
-                $malloc / 2 => $on_malloc;
-                $calloc / 3 => $on_calloc;
-                $realloc / 3 => $on_realloc;
-            }
-
-            unsafe extern "C" fn $on_malloc(context: *mut c_void, size: usize, caller: usize) -> *mut c_void {
-                // SAFETY: CPython passes the context that was installed with this function.
-                let original = unsafe { &(*context.cast::<Context>()).original };
-                give(Domain::$domain, size, caller, || match original.malloc {
-                    // SAFETY: the wrapped function, with its own context and the caller's arguments.
-                    Some(malloc) => unsafe { malloc(original.context, size) },
-                    None => core::ptr::null_mut(),
-                })
-            }
-
-            unsafe extern "C" fn $on_calloc(context: *mut c_void, count: usize, size: usize, caller: usize) -> *mut c_void {
-                // SAFETY: as above.
-                let original = unsafe { &(*context.cast::<Context>()).original };
-                give(Domain::$domain, count.wrapping_mul(size), caller, || match original.calloc {
-                    // SAFETY: as above.
-                    Some(calloc) => unsafe { calloc(original.context, count, size) },
-                    None => core::ptr::null_mut(),
-                })
-            }
-
-            unsafe extern "C" fn $on_realloc(context: *mut c_void, block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
-                // SAFETY: as above.
-                let original = unsafe { &(*context.cast::<Context>()).original };
-                resize(Domain::$domain, block, size, caller, || match original.realloc {
-                    // SAFETY: as above.
-                    Some(realloc) => unsafe { realloc(original.context, block, size) },
-                    None => core::ptr::null_mut(),
-                })
-            }
-
-            unsafe extern "C" fn $free(context: *mut c_void, block: *mut c_void) {
-                // SAFETY: as above.
-                let original = unsafe { &(*context.cast::<Context>()).original };
-                take(Domain::$domain, block, || {
-                    if let Some(free) = original.free {
-                        // SAFETY: as above.
-                        unsafe { free(original.context, block) }
-                    }
-                });
-            }
-        )*
-    };
+/// A domain of CPython's, as a type.
+pub(crate) trait Of {
+    const DOMAIN: Domain;
 }
 
-domain_hooks! {
-    Raw: raw_malloc raw_calloc raw_realloc raw_free, on_raw_malloc on_raw_calloc on_raw_realloc;
-    Mem: mem_malloc mem_calloc mem_realloc mem_free, on_mem_malloc on_mem_calloc on_mem_realloc;
-    Object: object_malloc object_calloc object_realloc object_free, on_object_malloc on_object_calloc on_object_realloc;
+struct Raw;
+struct Mem;
+struct Object;
+
+impl Of for Raw {
+    const DOMAIN: Domain = Domain::Raw;
+}
+
+impl Of for Mem {
+    const DOMAIN: Domain = Domain::Mem;
+}
+
+impl Of for Object {
+    const DOMAIN: Domain = Domain::Object;
+}
+
+entries! {
+    hook_malloc<D: Of, S: Shape> / 2 => on_malloc::<D, S>;
+    hook_calloc<D: Of, S: Shape> / 3 => on_calloc::<D, S>;
+    hook_realloc<D: Of, S: Shape> / 3 => on_realloc::<D, S>;
+}
+
+unsafe extern "C" fn on_malloc<D: Of, S: Shape>(
+    context: *mut c_void,
+    size: usize,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: CPython passes the context that was installed with this function.
+    let original = unsafe { &(*context.cast::<Context>()).original };
+    give::<D, S>(size, caller, || match original.malloc {
+        // SAFETY: the wrapped function, with its own context and the caller's arguments.
+        Some(malloc) => unsafe { malloc(original.context, size) },
+        None => core::ptr::null_mut(),
+    })
+}
+
+unsafe extern "C" fn on_calloc<D: Of, S: Shape>(
+    context: *mut c_void,
+    count: usize,
+    size: usize,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: as above.
+    let original = unsafe { &(*context.cast::<Context>()).original };
+    give::<D, S>(count.wrapping_mul(size), caller, || match original.calloc {
+        // SAFETY: as above. When the product overflows it gives no block.
+        Some(calloc) => unsafe { calloc(original.context, count, size) },
+        None => core::ptr::null_mut(),
+    })
+}
+
+unsafe extern "C" fn on_realloc<D: Of, S: Shape>(
+    context: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+    caller: usize,
+) -> *mut c_void {
+    // SAFETY: as above.
+    let original = unsafe { &(*context.cast::<Context>()).original };
+    let original = || match original.realloc {
+        // SAFETY: as above.
+        Some(realloc) => unsafe { realloc(original.context, block, size) },
+        None => core::ptr::null_mut(),
+    };
+    if block.is_null() {
+        return give::<D, S>(size, caller, original);
+    }
+    resize::<D, S>(block, size, caller, original)
+}
+
+unsafe extern "C" fn on_free<D: Of, S: Shape>(context: *mut c_void, block: *mut c_void) {
+    // SAFETY: as above.
+    let original = unsafe { &(*context.cast::<Context>()).original };
+    take::<D, S>(block, || {
+        if let Some(free) = original.free {
+            // SAFETY: as above.
+            unsafe { free(original.context, block) }
+        }
+    });
 }
 
 /// A trampoline as a function of its C type.
@@ -86,28 +115,35 @@ unsafe fn function<F: Copy>(trampoline: unsafe extern "C" fn()) -> Option<F> {
     Some(unsafe { core::mem::transmute_copy(&trampoline) })
 }
 
-/// The tables that are installed.
-pub(crate) fn hooks() -> Hooks {
-    macro_rules! table {
-        ($malloc:ident, $calloc:ident, $realloc:ident, $free:ident) => {
-            // SAFETY: `entries!` made the trampolines for functions of these types.
-            unsafe {
-                Allocator {
-                    context: core::ptr::null_mut(),
-                    malloc: function($malloc),
-                    calloc: function($calloc),
-                    realloc: function($realloc),
-                    free: Some($free),
-                }
+fn table<D: Of, S: Shape>() -> Allocator {
+    // SAFETY: `entries!` made the trampolines for functions of these types.
+    unsafe {
+        Allocator {
+            context: core::ptr::null_mut(),
+            malloc: function(hook_malloc::<D, S>),
+            calloc: function(hook_calloc::<D, S>),
+            realloc: function(hook_realloc::<D, S>),
+            free: Some(on_free::<D, S>),
+        }
+    }
+}
+
+fn tables<S: Shape>() -> [Allocator; 3] {
+    [table::<Raw, S>(), table::<Mem, S>(), table::<Object, S>()]
+}
+
+/// The tables to install for an interpreter.
+pub(crate) fn hooks(python: &Python) -> Hooks {
+    macro_rules! pick {
+        ($($shape:ident),*) => {
+            match python {
+                $(python if frame::$shape::is_of(python) => tables::<frame::$shape>(),)*
+                _ => tables::<Learnt>(),
             }
         };
     }
     Hooks {
-        domains: [
-            table!(raw_malloc, raw_calloc, raw_realloc, raw_free),
-            table!(mem_malloc, mem_calloc, mem_realloc, mem_free),
-            table!(object_malloc, object_calloc, object_realloc, object_free),
-        ],
+        domains: pick!(V3_8, V3_9, V3_10, V3_11, V3_12, V3_13, V3_14, V3_15),
         arenas: ArenaAllocator {
             context: core::ptr::null_mut(),
             alloc: Some(arena_alloc),
@@ -116,82 +152,148 @@ pub(crate) fn hooks() -> Hooks {
     }
 }
 
-/// Enters a hook of a CPython domain; `None`: pass the call on.
+/// Enters the straight path: recording, not inside another hook, the interpreter not tearing down.
 #[inline(always)]
-fn enter(domain: Domain) -> Option<Hook<'static>> {
+fn enter_straight<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static Session)> {
+    if session::state() != state::RECORDING {
+        return None;
+    }
+    let session = session::current()?;
+    if D::DOMAIN != Domain::Raw && session.python.is_finalizing() {
+        return None;
+    }
+    Some((Hook::enter(word)?, session))
+}
+
+/// Enters whatever the state is; `None`: pass the call on.
+fn enter_slowly<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static Session)> {
     if session::state() == state::OFF {
         return None;
     }
-    let hook = Hook::enter(thread::word())?;
-    if domain != Domain::Raw {
-        record::watch_for_the_end(&hook);
+    let session = session::current()?;
+    let hook = Hook::enter(word)?;
+    if D::DOMAIN != Domain::Raw {
+        hook.recording();
+        if session::state() & state::ATTENTION != 0 {
+            session.attend();
+        }
+        if session::state() & state::STACKS != 0 && session.python.is_finalizing() {
+            session.freeze(true);
+        }
+        hook.original();
     }
-    Some(hook)
+    Some((hook, session))
 }
 
 #[inline(always)]
-fn give(
-    domain: Domain,
+fn give<D: Of, S: Shape>(
     size: usize,
     caller: usize,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
-    let Some(hook) = enter(domain) else {
-        return original();
+    let word = thread::word();
+    let Some((hook, session)) = enter_straight::<D>(word) else {
+        return give_slowly::<D>(word, size, caller, original);
     };
     let block = original();
-    record::birth(&hook, domain, block, size, caller);
-    if domain != Domain::Raw {
-        start_background();
+    if !block.is_null() {
+        record::block::<S>(&hook, session, Kind::Birth, D::DOMAIN, block, size, caller);
     }
     block
 }
 
-#[inline(always)]
-fn start_background() {
-    if let Some(session) = session::current() {
-        session.ensure_background();
-    }
+#[cold]
+#[inline(never)]
+fn give_slowly<D: Of>(
+    word: &'static Word,
+    size: usize,
+    caller: usize,
+    original: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    let Some((hook, _)) = enter_slowly::<D>(word) else {
+        return original();
+    };
+    let block = original();
+    record::block_in_any_state(&hook, Kind::Birth, D::DOMAIN, block, size, caller);
+    block
 }
 
 #[inline(always)]
-fn resize(
-    domain: Domain,
+fn resize<D: Of, S: Shape>(
     block: *mut c_void,
     size: usize,
     caller: usize,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
-    if block.is_null() {
-        return give(domain, size, caller, original);
-    }
-    let Some(hook) = enter(domain) else {
-        return original();
+    let word = thread::word();
+    let Some((hook, session)) = enter_straight::<D>(word) else {
+        return resize_slowly::<D>(word, block, size, caller, original);
     };
-    record::resize_out(&hook, domain, block);
+    record::bare(&hook, session, Kind::ResizeOut, D::DOMAIN, block);
     hook.original();
     let new = original();
     if new.is_null() {
-        record::resize_failed(&hook, domain);
+        record::bare(&hook, session, Kind::ResizeFailed, D::DOMAIN, new);
     } else {
-        record::resize_in(&hook, domain, new, size, caller);
+        record::block::<S>(&hook, session, Kind::ResizeIn, D::DOMAIN, new, size, caller);
+    }
+    new
+}
+
+#[cold]
+#[inline(never)]
+fn resize_slowly<D: Of>(
+    word: &'static Word,
+    block: *mut c_void,
+    size: usize,
+    caller: usize,
+    original: impl FnOnce() -> *mut c_void,
+) -> *mut c_void {
+    let Some((hook, session)) = enter_slowly::<D>(word) else {
+        return original();
+    };
+    record::bare(&hook, session, Kind::ResizeOut, D::DOMAIN, block);
+    hook.original();
+    let new = original();
+    if new.is_null() {
+        record::bare(&hook, session, Kind::ResizeFailed, D::DOMAIN, new);
+    } else {
+        record::block_in_any_state(&hook, Kind::ResizeIn, D::DOMAIN, new, size, caller);
     }
     new
 }
 
 #[inline(always)]
-fn take(domain: Domain, block: *mut c_void, original: impl FnOnce()) {
+fn take<D: Of, S: Shape>(block: *mut c_void, original: impl FnOnce()) {
     if block.is_null() {
         return original();
     }
-    let Some(hook) = enter(domain) else {
+    let word = thread::word();
+    let Some((hook, session)) = enter_straight::<D>(word) else {
+        return take_slowly::<D>(word, block, original);
+    };
+    record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
+    if D::DOMAIN == Domain::Object {
+        let python = session.python;
+        if python.is_code_object(S::layout(python), block) && python.reads_stacks() {
+            intern::code_died(block as usize);
+        }
+    }
+    hook.original();
+    original();
+}
+
+#[cold]
+#[inline(never)]
+fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl FnOnce()) {
+    let Some((hook, session)) = enter_slowly::<D>(word) else {
         return original();
     };
-    record::death(&hook, domain, block);
-    if domain == Domain::Object
-        && let Some(python) = python::current()
-        && python.reads_stacks()
-        && python.is_code_object(block)
+    record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
+    if D::DOMAIN == Domain::Object
+        && session
+            .python
+            .is_code_object(session.python.layout(), block)
     {
         intern::code_died(block as usize);
     }
@@ -243,6 +345,6 @@ fn note_arena(what: Control, address: *mut c_void, size: usize) {
         session.arenas.lock().add(address as usize, size);
     }
     if let Some(slot) = session.slot(thread::word()) {
-        slot.append(None, Event::control(what, address as usize, size as u64));
+        slot.append(Event::control(what, address as usize, size as u64));
     }
 }

@@ -7,8 +7,10 @@ use core::ffi::{c_int, c_void};
 use pytrace_format::record::Domain;
 
 use super::entries;
+use crate::events::event::Kind;
+use crate::python::frame::Learnt;
 use crate::record;
-use crate::session::{self, state};
+use crate::session::{self, Session, state};
 use crate::sys::real;
 use crate::thread::{self, Hook, Word};
 
@@ -35,25 +37,49 @@ entries! {
 
 /// Enters a hook of the malloc domain; `None`: pass the call on.
 #[inline(always)]
-fn enter(word: &Word) -> Option<Hook<'_>> {
+fn enter(word: &Word) -> Option<(Hook<'_>, &'static Session)> {
     if session::state() == state::OFF {
         return None;
     }
-    Hook::enter(word)
+    let session = session::current()?;
+    Some((Hook::enter(word)?, session))
 }
 
 /// Calls an original that gives a block, and records the birth.
 #[inline(always)]
 fn give(size: usize, caller: usize, original: impl FnOnce() -> *mut c_void) -> *mut c_void {
     let word = thread::word();
-    let Some(hook) = enter(word) else {
+    let Some((hook, session)) = enter(word) else {
         let block = original();
         word.note_inner(block);
         return block;
     };
     let block = original();
-    record::birth(&hook, Domain::Malloc, block, size, caller);
+    note_birth(&hook, session, block, size, caller);
     block
+}
+
+#[inline(always)]
+fn note_birth(
+    hook: &Hook<'_>,
+    session: &'static Session,
+    block: *mut c_void,
+    size: usize,
+    caller: usize,
+) {
+    if session::state() == state::RECORDING && !block.is_null() {
+        record::block::<Learnt>(
+            hook,
+            session,
+            Kind::Birth,
+            Domain::Malloc,
+            block,
+            size,
+            caller,
+        );
+    } else {
+        record::block_in_any_state(hook, Kind::Birth, Domain::Malloc, block, size, caller);
+    }
 }
 
 unsafe extern "C" fn on_malloc(size: usize, caller: usize) -> *mut c_void {
@@ -142,26 +168,26 @@ unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) 
     let word = thread::word();
     // SAFETY: the original, with the caller's arguments.
     let original = || unsafe { real::realloc::get()(block, size) };
-    let Some(hook) = enter(word) else {
+    let Some((hook, session)) = enter(word) else {
         let new = original();
         word.note_inner(new);
         return new;
     };
     if size == 0 {
         // glibc frees the block and gives none; allocators that give a smallest block instead make it a birth.
-        record::death(&hook, Domain::Malloc, block);
+        record::bare(&hook, session, Kind::Death, Domain::Malloc, block);
         hook.original();
         let new = original();
-        record::birth(&hook, Domain::Malloc, new, size, caller);
+        note_birth(&hook, session, new, size, caller);
         return new;
     }
-    record::resize_out(&hook, Domain::Malloc, block);
+    record::bare(&hook, session, Kind::ResizeOut, Domain::Malloc, block);
     hook.original();
     let new = original();
     if new.is_null() {
-        record::resize_failed(&hook, Domain::Malloc);
+        record::bare(&hook, session, Kind::ResizeFailed, Domain::Malloc, new);
     } else {
-        record::resize_in(&hook, Domain::Malloc, new, size, caller);
+        record::block_in_any_state(&hook, Kind::ResizeIn, Domain::Malloc, new, size, caller);
     }
     new
 }
@@ -194,8 +220,8 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     }
     let word = thread::word();
     let hook = enter(word);
-    if let Some(hook) = &hook {
-        record::death(hook, Domain::Malloc, block);
+    if let Some((hook, session)) = &hook {
+        record::bare(hook, session, Kind::Death, Domain::Malloc, block);
         hook.original();
     }
     // SAFETY: the original, with the caller's argument.

@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 use super::entries;
 use crate::events::event::Kind;
 use crate::record;
-use crate::session::{self, state};
+use crate::session::{self, Session, state};
 use crate::sys::real;
 use crate::thread::{self, Hook};
 
@@ -45,11 +45,12 @@ pub(crate) unsafe extern "C" fn mmap64() {
 }
 
 /// Enters a hook of the mmap domain; `None`: pass the call on.
-fn enter() -> Option<Hook<'static>> {
+fn enter() -> Option<(Hook<'static>, &'static Session)> {
     if session::state() & state::STACKS == 0 {
         return None;
     }
-    Hook::enter(thread::word())
+    let session = session::current()?;
+    Some((Hook::enter(thread::word())?, session))
 }
 
 fn whole_pages(size: usize) -> usize {
@@ -67,13 +68,13 @@ unsafe extern "C" fn on_mmap(
 ) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     let original = || unsafe { real::mmap::get()(address, size, protection, flags, fd, offset) };
-    let Some(hook) = enter() else {
+    let Some((hook, session)) = enter() else {
         return original();
     };
     let pages = whole_pages(size);
     let replaces = flags & libc::MAP_FIXED != 0;
     if replaces {
-        record::mapping(&hook, Kind::ResizeOut, address as usize, pages, 0);
+        record::mapping(&hook, session, Kind::ResizeOut, address as usize, pages, 0);
         hook.original();
     }
     let mapped = original();
@@ -83,15 +84,15 @@ unsafe extern "C" fn on_mmap(
         && protection & libc::PROT_WRITE != 0;
     if failed {
         if replaces {
-            record::mapping(&hook, Kind::ResizeFailed, 0, 0, 0);
+            record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, 0);
         }
         return mapped;
     }
     if replaces {
-        record::mapping(&hook, Kind::Death, 0, 0, 0);
+        record::mapping(&hook, session, Kind::Death, 0, 0, 0);
     }
     if counted && session::state() & state::BIRTHS != 0 {
-        record::mapping(&hook, Kind::Birth, mapped as usize, pages, caller);
+        record::mapping(&hook, session, Kind::Birth, mapped as usize, pages, caller);
     }
     mapped
 }
@@ -104,11 +105,12 @@ unsafe extern "C" fn on_mmap(
 pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_int {
     // SAFETY: the original, with the caller's arguments.
     let original = || unsafe { real::munmap::get()(address, size) };
-    let Some(hook) = enter() else {
+    let Some((hook, session)) = enter() else {
         return original();
     };
     record::mapping(
         &hook,
+        session,
         Kind::ResizeOut,
         address as usize & !(PAGE - 1),
         whole_pages(size),
@@ -121,7 +123,7 @@ pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_i
     } else {
         Kind::ResizeFailed
     };
-    record::mapping(&hook, outcome, 0, 0, 0);
+    record::mapping(&hook, session, outcome, 0, 0, 0);
     status
 }
 
@@ -136,11 +138,12 @@ unsafe extern "C" fn on_mremap(
     // SAFETY: the original, with the caller's arguments.
     let original =
         || unsafe { real::mremap::get()(address, old_size, new_size, flags, new_address) };
-    let Some(hook) = enter() else {
+    let Some((hook, session)) = enter() else {
         return original();
     };
     record::mapping(
         &hook,
+        session,
         Kind::ResizeOut,
         address as usize & !(PAGE - 1),
         whole_pages(old_size),
@@ -149,10 +152,11 @@ unsafe extern "C" fn on_mremap(
     hook.original();
     let mapped = original();
     if mapped == libc::MAP_FAILED {
-        record::mapping(&hook, Kind::ResizeFailed, 0, 0, 0);
+        record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, 0);
     } else {
         record::mapping(
             &hook,
+            session,
             Kind::ResizeIn,
             mapped as usize,
             whole_pages(new_size),

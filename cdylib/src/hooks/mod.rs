@@ -16,11 +16,11 @@ pub(crate) mod process;
 /// function that asked. Stable Rust has no intrinsic for it, so each entry is a naked function: it loads the word at the
 /// stack pointer into the next argument register and jumps.
 macro_rules! entries {
-    ($($(#[$attribute:meta])* $name:ident / $count:tt => $implementation:path;)*) => {
+    ($($(#[$attribute:meta])* $name:ident $(<$($type:ident: $bound:ident),*>)? / $count:tt => $implementation:path;)*) => {
         $(
             $(#[$attribute])*
             #[unsafe(naked)]
-            pub(crate) unsafe extern "C" fn $name() {
+            pub(crate) unsafe extern "C" fn $name$(<$($type: $bound),*>)?() {
                 core::arch::naked_asm!(
                     ".cfi_startproc",
                     crate::hooks::entries!(@load $count),

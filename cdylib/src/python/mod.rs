@@ -9,12 +9,13 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 pub(crate) mod allocators;
 pub(crate) mod arenas;
 pub(crate) mod code;
+pub(crate) mod frame;
 pub(crate) mod layout;
 pub(crate) mod lines;
 pub(crate) mod text;
 
 use crate::thread;
-use layout::{CurrentFrame, CurrentThread, Layout};
+use layout::{CurrentThread, Layout};
 
 /// Looks a symbol of the interpreter up.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&CStr) -> *mut c_void;
@@ -23,6 +24,8 @@ pub(crate) type Lookup<'a> = &'a dyn Fn(&CStr) -> *mut c_void;
 pub(crate) struct Python {
     /// `3.11.7`, as `Py_GetVersion` begins.
     pub(crate) version: String,
+    /// The minor version; 0 when it could not be read.
+    minor: u32,
     /// A build without the GIL.
     pub(crate) free_threaded: bool,
     /// Why Python stacks cannot be read; `None` when they can.
@@ -101,6 +104,7 @@ impl Python {
             version: version
                 .as_ref()
                 .map_or_else(String::new, |(_, _, number)| number.clone()),
+            minor: version.as_ref().map_or(0, |(_, minor, _)| *minor),
             free_threaded,
             no_stacks_reason: None,
             stacks: AtomicU8::new(NOT_CHECKED),
@@ -195,14 +199,11 @@ impl Python {
         if self.no_stacks_reason.is_some() {
             return self.stacks.store(UNREADABLE, Ordering::Relaxed);
         }
-        let mut frame = self.attached_frame();
+        let mut frame = self.attached_frame(&self.layout);
         // SAFETY: frames of this thread, which holds the GIL; each `previous` is null or another.
         unsafe {
-            while !frame.is_null() && self.is_shim(frame) {
-                frame = frame
-                    .add(self.layout.frame_previous)
-                    .cast::<*const u8>()
-                    .read();
+            while !frame.is_null() && self.layout.is_shim(frame) {
+                frame = self.layout.previous(frame);
             }
         }
         if frame.is_null() {
@@ -242,6 +243,11 @@ impl Python {
         python
     }
 
+    /// Whether this version can serve small blocks from mimalloc (3.13+).
+    pub(crate) fn may_have_mimalloc(&self) -> bool {
+        self.minor >= 13
+    }
+
     /// Where things lie.
     #[inline(always)]
     pub(crate) fn layout(&self) -> &Layout {
@@ -251,49 +257,60 @@ impl Python {
     /// Whether the interpreter has begun to tear down.
     #[inline(always)]
     pub(crate) fn is_finalizing(&self) -> bool {
-        if let Some(function) = self.ask_finalizing {
-            // SAFETY: reads a pointer or flag of the interpreter and returns whether it is set.
-            return unsafe { function() } != 0;
-        }
         // SAFETY: a word of `_PyRuntime`, or our own constant. Volatile: another thread may write it at any time, and an
         // aligned word is read whole.
-        unsafe { self.finalizing.read_volatile() != 0 }
+        let is_set = unsafe { self.finalizing.read_volatile() != 0 };
+        is_set || (!self.layout_is_known && self.asks_finalizing())
+    }
+
+    #[cold]
+    fn asks_finalizing(&self) -> bool {
+        // SAFETY: reads a pointer or flag of the interpreter and returns whether it is set.
+        self.ask_finalizing
+            .is_some_and(|function| unsafe { function() } != 0)
     }
 
     /// The running frame of this thread, in a hook of the mem or object domain, whose callers hold the GIL.
     /// Null when there is none.
     #[inline(always)]
-    pub(crate) fn attached_frame(&self) -> *const u8 {
-        match self.attached_thread_state() {
-            Some(state) => self.frame_of(state),
-            None => core::ptr::null(),
+    pub(crate) fn attached_frame(&self, layout: &Layout) -> *const u8 {
+        let state = self.attached_state(layout);
+        if state.is_null() {
+            return state;
         }
+        // SAFETY: this thread's own thread state, in an allocation hook.
+        unsafe { layout.running_frame(state) }
     }
 
-    /// This thread's thread state, if this thread holds the GIL.
+    /// Whether this thread holds the GIL.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.layout_is_known && !self.attached_state(&self.layout).is_null()
+    }
+
+    /// This thread's thread state, if this thread holds the GIL; else null. The layout must be known.
     #[inline(always)]
-    pub(crate) fn attached_thread_state(&self) -> Option<*const u8> {
-        if !self.layout_is_known {
-            return None;
-        }
-        match self.layout.current_thread {
+    fn attached_state(&self, layout: &Layout) -> *const u8 {
+        match layout.current_thread {
             CurrentThread::InRuntime { offset } => {
                 // SAFETY: a word of `_PyRuntime`; volatile as other threads write it when the GIL changes hands.
                 let state = unsafe { self.runtime.add(offset).cast::<*const u8>().read_volatile() };
                 if state.is_null() {
-                    return None;
+                    return state;
                 }
                 // SAFETY: the GIL's holder keeps its thread state alive. The callers of mem and object hooks hold the GIL,
                 // so it is this thread's own; the comparison turns a caller that breaks that rule into "no stack".
-                let owner = unsafe { state.add(self.layout.thread_id).cast::<usize>().read() };
-                (owner == thread::pthread_self()).then_some(state)
+                let owner = unsafe { state.add(layout.thread_id).cast::<usize>().read() };
+                if owner == thread::pthread_self() {
+                    state
+                } else {
+                    core::ptr::null()
+                }
             }
-            CurrentThread::Function { .. } => {
-                let function = self.thread_state?;
+            CurrentThread::Function { .. } => match self.thread_state {
                 // SAFETY: reads a thread-local and returns it.
-                let state = unsafe { function() };
-                (!state.is_null()).then_some(state)
-            }
+                Some(function) => unsafe { function() },
+                None => core::ptr::null(),
+            },
         }
     }
 
@@ -306,54 +323,21 @@ impl Python {
         // SAFETY: reads a thread-specific value; null before the interpreter exists and after it is gone.
         let state = unsafe { function() };
         if state.is_null() {
-            return core::ptr::null();
+            return state;
         }
-        self.frame_of(state)
-    }
-
-    #[inline(always)]
-    fn frame_of(&self, state: *const u8) -> *const u8 {
-        // SAFETY: `state` is this thread's live thread state; the fields are where the layout says; the `_PyCFrame` that
-        // 3.11 and 3.12 point to lives on this thread's C stack as long as it is pointed to (never read in a free hook,
-        // where greenlet may have swapped the stack under it).
-        unsafe {
-            match self.layout.current_frame {
-                CurrentFrame::InThreadState { offset } => {
-                    state.add(offset).cast::<*const u8>().read()
-                }
-                CurrentFrame::ThroughCFrame { cframe, frame } => {
-                    let cframe = state.add(cframe).cast::<*const u8>().read();
-                    if cframe.is_null() {
-                        return core::ptr::null();
-                    }
-                    cframe.add(frame).cast::<*const u8>().read()
-                }
-            }
-        }
-    }
-
-    /// Whether a frame stands for an entry into the interpreter rather than for Python code.
-    ///
-    /// # Safety
-    /// `frame` is a live frame of this thread.
-    #[inline(always)]
-    pub(crate) unsafe fn is_shim(&self, frame: *const u8) -> bool {
-        let layout = &self.layout;
-        layout.frame_owner.is_some_and(|offset| {
-            // SAFETY: the caller's promise.
-            unsafe { frame.add(offset).read() >= layout.first_shim_owner }
-        })
+        // SAFETY: this thread's own thread state, in an allocation hook.
+        unsafe { self.layout.running_frame(state) }
     }
 
     /// Whether a block of the object domain that is about to be freed is a code object.
     #[inline(always)]
-    pub(crate) fn is_code_object(&self, block: *const c_void) -> bool {
+    pub(crate) fn is_code_object(&self, layout: &Layout, block: *const c_void) -> bool {
         // SAFETY: every block of the object domain has 16 readable bytes or more (pymalloc's and malloc's smallest), and a
         // dead object's type pointer is still in place when its memory is given back.
         let type_pointer = unsafe {
             block
                 .cast::<u8>()
-                .add(self.layout.object_type)
+                .add(layout.object_type)
                 .cast::<*const c_void>()
                 .read()
         };

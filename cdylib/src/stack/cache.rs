@@ -16,6 +16,8 @@ use pytrace_format::record::Domain;
 
 use super::intern;
 use crate::python::Python;
+use crate::python::frame::Shape;
+use crate::python::layout::Layout;
 
 /// How often a code object that was interned has died. A thread whose caches are older drops them: addresses of code
 /// and instructions may mean something else now.
@@ -31,7 +33,7 @@ pub(crate) fn note_code_death() {
 #[derive(Clone, Copy)]
 struct Entry {
     frame: *const u8,
-    /// Code and instruction, as [`Python::position`] packs them.
+    /// Code and instruction, as [`Layout::position`] packs them.
     position: u64,
 }
 
@@ -123,7 +125,7 @@ impl StackCache {
     /// # Safety
     /// `frame` is null or the running frame of this thread.
     #[inline(always)]
-    pub(crate) unsafe fn site(
+    pub(crate) unsafe fn site<S: Shape>(
         &mut self,
         python: &Python,
         mut frame: *const u8,
@@ -131,6 +133,7 @@ impl StackCache {
         domain: Domain,
         depth: usize,
     ) -> u32 {
+        let layout = S::layout(python);
         let deaths = CODE_DEATHS.load(Ordering::Acquire);
         if deaths != self.deaths_seen {
             self.clear();
@@ -138,8 +141,8 @@ impl StackCache {
         }
         // SAFETY: a live frame of this thread; its `previous` is null or another.
         unsafe {
-            while !frame.is_null() && python.is_shim(frame) {
-                frame = python.previous(frame);
+            while !frame.is_null() && layout.is_shim(frame) {
+                frame = layout.previous(frame);
             }
         }
         if frame.is_null() {
@@ -150,17 +153,17 @@ impl StackCache {
         // SAFETY: as above.
         let (parent, position) = unsafe {
             if depth == 0 {
-                (self.verify(python, frame), python.position(frame))
+                (self.verify(python, layout, frame), layout.position(frame))
             } else {
                 (
                     self.walk_limited(python, frame, depth),
-                    python.position(frame),
+                    layout.position(frame),
                 )
             }
         };
         self.recent_site(parent, position, caller, domain, |caller| {
             // SAFETY: as above.
-            let place = unsafe { python.place(frame) };
+            let place = unsafe { layout.place(frame) };
             intern::site(python, parent, place, caller, domain)
         })
     }
@@ -170,42 +173,50 @@ impl StackCache {
     /// # Safety
     /// `leaf` is a live frame of this thread, not a shim.
     #[inline(always)]
-    unsafe fn verify(&mut self, python: &Python, leaf: *const u8) -> u32 {
+    unsafe fn verify(&mut self, python: &Python, layout: &Layout, leaf: *const u8) -> u32 {
         if self.entries.last().is_none_or(|top| top.frame != leaf) {
             // SAFETY: the caller's promise.
             unsafe { self.align(python, leaf) };
         }
         let top = self.entries.len() - 1;
-        let mut at = top;
+        let root = self.entries.as_mut_ptr();
+        // SAFETY: `align` made the leaf the last entry, so there is one.
+        let mut entry = unsafe { root.add(top) };
+        let mut frame = leaf;
         // The lowest entry whose position moved: its node and those above it must be looked up anew.
-        let mut lowest_moved = usize::MAX;
+        let mut lowest_moved = core::ptr::null_mut();
         loop {
-            // SAFETY: `at` counts down from the last entry. The frame is the leaf, or the one that the link just checked
-            // leads to: a live frame.
-            let previous = unsafe { python.previous(self.entries.get_unchecked(at).frame) };
-            if at == 0 {
+            // SAFETY: the frame is the leaf, or the one that the link just checked leads to: a live frame.
+            let previous = unsafe { layout.previous(frame) };
+            if entry == root {
                 if previous.is_null() {
                     break;
                 }
                 // SAFETY: the caller's promise.
                 return unsafe { self.read_again(python, leaf) };
             }
-            at -= 1;
-            // SAFETY: `at` is below the length.
-            let entry = unsafe { self.entries.get_unchecked_mut(at) };
-            if previous != entry.frame {
+            // SAFETY: `entry` counts down from the last entry and is above the first.
+            entry = unsafe { entry.sub(1) };
+            // SAFETY: an entry of the vector, which nothing else refers to; plain data.
+            frame = unsafe { (*entry).frame };
+            if previous != frame {
                 // SAFETY: the caller's promise.
                 return unsafe { self.read_again(python, leaf) };
             }
             // SAFETY: the link to it held, so the frame is live.
-            let position = unsafe { python.position(previous) };
-            if position != entry.position {
-                entry.position = position;
-                lowest_moved = at;
+            let position = unsafe { layout.position(frame) };
+            // SAFETY: as for the frame's address.
+            unsafe {
+                if position != (*entry).position {
+                    (*entry).position = position;
+                    lowest_moved = entry;
+                }
             }
         }
-        if lowest_moved != usize::MAX {
-            self.forget_nodes_from(lowest_moved);
+        if !lowest_moved.is_null() {
+            // SAFETY: both point into the vector.
+            let lowest = unsafe { lowest_moved.offset_from(root) } as usize;
+            self.forget_nodes_from(lowest);
         }
         match top.checked_sub(1).map(|caller| self.nodes.get(caller)) {
             None => 0,
@@ -227,6 +238,7 @@ impl StackCache {
     /// As for [`StackCache::verify`].
     #[inline(never)]
     unsafe fn align(&mut self, python: &Python, leaf: *const u8) {
+        let layout = python.layout();
         self.fresh.clear();
         let mut frame = leaf;
         while !frame.is_null() && self.fresh.len() < MOST_CALLS {
@@ -243,9 +255,9 @@ impl StackCache {
             }
             // SAFETY: `frame` is the leaf or a caller of it, all live.
             unsafe {
-                let position = python.position(frame);
+                let position = layout.position(frame);
                 self.fresh.push(Entry { frame, position });
-                frame = python.previous(frame);
+                frame = layout.previous(frame);
             }
         }
         // SAFETY: as above.
@@ -271,12 +283,13 @@ impl StackCache {
     /// # Safety
     /// `frame` is null or a live frame of this thread.
     unsafe fn read_chain(&mut self, python: &Python, mut frame: *const u8) {
+        let layout = python.layout();
         while !frame.is_null() {
             // SAFETY: a live frame; its `previous` is null or another.
             unsafe {
-                let position = python.position(frame);
+                let position = layout.position(frame);
                 self.fresh.push(Entry { frame, position });
-                frame = python.previous(frame);
+                frame = layout.previous(frame);
             }
         }
     }
@@ -352,6 +365,7 @@ impl StackCache {
     /// The entry is a live frame.
     #[inline(always)]
     unsafe fn child(&mut self, python: &Python, parent: u32, entry: Entry) -> u32 {
+        let layout = python.layout();
         let at = place_in(RECENT_CHILDREN, entry.position ^ u64::from(parent) << 40);
         if let Some(recent) = self.children.get(at)
             && recent.position == entry.position
@@ -360,11 +374,11 @@ impl StackCache {
             return recent.node;
         }
         // SAFETY: the caller's promise.
-        if unsafe { python.is_shim(entry.frame) } {
+        if unsafe { layout.is_shim(entry.frame) } {
             return parent;
         }
         // SAFETY: the caller's promise.
-        let place = unsafe { python.place(entry.frame) };
+        let place = unsafe { layout.place(entry.frame) };
         let node = intern::python_child(python, parent, place);
         if let Some(recent) = self.children.get_mut(at) {
             *recent = RecentChild {
@@ -384,17 +398,18 @@ impl StackCache {
     #[cold]
     #[inline(never)]
     unsafe fn walk_limited(&mut self, python: &Python, leaf: *const u8, depth: usize) -> u32 {
+        let layout = python.layout();
         self.keep(0);
         self.fresh.clear();
         let mut frame = leaf;
         while !frame.is_null() && self.fresh.len() < depth {
             // SAFETY: live frames, as above.
             unsafe {
-                if !python.is_shim(frame) {
-                    let position = python.position(frame);
+                if !layout.is_shim(frame) {
+                    let position = layout.position(frame);
                     self.fresh.push(Entry { frame, position });
                 }
-                frame = python.previous(frame);
+                frame = layout.previous(frame);
             }
         }
         let mut parent = 0;

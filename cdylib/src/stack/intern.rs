@@ -9,7 +9,7 @@ use pytrace_format::record::Domain;
 
 use super::names::{FastMap, FrameRow, NodeRow, SiteRow, Table};
 use crate::python::Python;
-use crate::python::code::Place;
+use crate::python::frame::Place;
 use crate::session;
 use crate::sys::lock::Lock;
 

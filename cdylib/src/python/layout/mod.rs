@@ -95,7 +95,7 @@ pub(crate) struct Layout {
 }
 
 /// The layout of a version's default build, or `None` for a version that is not known.
-pub(crate) fn of_version(major: u32, minor: u32) -> Option<Layout> {
+pub(crate) const fn of_version(major: u32, minor: u32) -> Option<Layout> {
     match (major, minor) {
         (3, 8) => Some(v3_8::LAYOUT),
         (3, 9) => Some(v3_9::LAYOUT),
