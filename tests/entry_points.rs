@@ -34,6 +34,7 @@ fn a_traced_interpreter_sees_no_difference() {
     let run = |python| {
         Traced::python(python)
             .arguments([
+                "-S",
                 "-c",
                 "import ctypes, sys; ctypes.CDLL(sys.argv[1]).entry_points()",
             ])

@@ -54,7 +54,9 @@ fn every_hazard_on_every_interpreter() {
 
 #[test]
 fn greenlets_that_swap_stacks() {
-    let report = &survive(hazard(&with_packages(), "greenlets"))[0];
+    let report = &survive(
+        Traced::script_with_packages(&with_packages(), "hazards.py").argument("greenlets"),
+    )[0];
     let deepest = |site: &crate::support::report::Site| {
         site.python()
             .filter(|frame| {
@@ -100,7 +102,8 @@ fn limits_on_memory_and_files() {
     for limit in ["--as=300000000", "--nofile=12", "--stack=1000000"] {
         let run = Traced::command("prlimit")
             .argument(limit)
-            .argument(&usual().path);
+            .argument(&usual().path)
+            .argument("-S");
         let reports = survive(
             run.argument(crate::support::installation::program("hazards.py"))
                 .argument("tracemalloc_and_locale"),
@@ -126,7 +129,7 @@ for thread in threads: thread.join()
         |python| python.name.clone(),
         |python| {
             let report = Traced::python(python)
-                .arguments(["-c", code])
+                .arguments(["-S", "-c", code])
                 .run()
                 .success()
                 .report();

@@ -34,6 +34,7 @@ impl Start {
     fn marker(&self) -> Traced {
         let run = Traced::python(self.interpreter)
             .arguments(self.flags)
+            .argument("-S")
             .argument(installation::program("marker.py"));
         self.prepare(run)
     }
@@ -55,7 +56,7 @@ fn starts(interpreter: &'static Interpreter) -> Vec<Start> {
     let mut all = vec![
         start(None, &[], usual),
         start(None, &["-I"], usual),
-        start(None, &["-E", "-S"], usual),
+        start(None, &["-E"], usual),
         start(None, &["-X", "utf8"], usual),
         start(None, &["-X", "dev"], &debug),
         start(None, &["-I", "-X", "dev"], &debug),

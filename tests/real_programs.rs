@@ -18,7 +18,7 @@ fn assert_traced(outcome: &Outcome, allocations: u64) -> Report {
 
 #[test]
 fn a_pandas_pipeline() {
-    let run = || Traced::script(&with_packages(), "pandas_pipeline.py");
+    let run = || Traced::script_with_packages(&with_packages(), "pandas_pipeline.py");
     let plain = run().untraced().run().success();
     let outcome = run().run().success();
     assert_eq!(outcome.stdout, plain.stdout);
@@ -36,7 +36,7 @@ fn a_pandas_pipeline() {
 
 #[test]
 fn an_lxml_parse() {
-    let run = || Traced::script(&with_packages(), "lxml_parse.py");
+    let run = || Traced::script_with_packages(&with_packages(), "lxml_parse.py");
     let plain = run().untraced().run().success();
     let outcome = run().run().success();
     assert_eq!(outcome.stdout, plain.stdout);

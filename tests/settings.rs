@@ -27,12 +27,8 @@ fn a_bad_value_is_named_with_those_that_are_accepted_and_nothing_is_traced() {
             &["1001", "-1", "many", "99999999999999999999"],
             &["0", "1000"],
         ),
-        (
-            "PYTRACE_MODE",
-            &["all", "sites,events"],
-            &["sites", "counts", "events"],
-        ),
-        ("PYTRACE_NATIVE", &["some"], &["caller", "full", "off"]),
+        ("PYTRACE_MODE", &["all", "sites,events"], &["sites"]),
+        ("PYTRACE_NATIVE", &["some"], &["caller", "off"]),
         (
             "PYTRACE_DEPTH",
             &["4097", "-3", "deep", "1.5"],
@@ -165,6 +161,29 @@ fn every_value_is_reported_as_it_was_set() {
 }
 
 #[test]
+fn all_times_lie_within_the_run() {
+    let report = marker()
+        .set("PYTRACE_INTERVAL_MS", "10")
+        .run()
+        .success()
+        .report();
+    let duration_s = report.process.duration_s;
+    assert!(duration_s > 0.0);
+    let peak_at_s = report.total.peak_at_s.expect("known in mode sites");
+    assert!(
+        (0.0..=duration_s).contains(&peak_at_s),
+        "peak at {peak_at_s} of {duration_s} s"
+    );
+    assert!(!report.timeline.is_empty());
+    for point in &report.timeline {
+        assert!(
+            (0.0..=duration_s).contains(&point.t_s),
+            "{point:?} of {duration_s} s"
+        );
+    }
+}
+
+#[test]
 fn the_capture_is_named_by_its_pattern() {
     let run = marker();
     let pattern = run.folder().join("captures/%n 100%% %p %h.capture");
@@ -274,8 +293,8 @@ fn a_limit_on_file_size_does_not_hurt_the_program() {
     let outcome = Traced::command("prlimit")
         .argument("--fsize=3000")
         .argument(&usual().path)
+        .argument("-S")
         .argument(crate::support::installation::program("marker.py"))
-        .set("PYTRACE_MODE", "events")
         .run()
         .success();
     assert_eq!(block_bytes(&outcome), 944);
@@ -301,9 +320,7 @@ fn a_full_disk_does_not_hurt_the_program() {
     if !mount(&["mount", "-t", "tmpfs", "-o", "size=16k", "none"]) {
         return crate::support::skipped("a full disk", "no file system can be mounted here");
     }
-    let run = marker()
-        .set("PYTRACE_MODE", "events")
-        .set("PYTRACE_OUTPUT", folder.path().join("full.pytrace"));
+    let run = marker().set("PYTRACE_OUTPUT", folder.path().join("full.pytrace"));
     let outcome = run.run();
     let capture = Report::of(&folder.path().join("full.pytrace"));
     assert!(mount(&["umount"]));

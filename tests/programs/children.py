@@ -14,11 +14,11 @@ def keep(count):
 
 
 def subprocess_child():
-    subprocess.run([sys.executable, __file__, "keep", "101"], check=True)
+    subprocess.run([sys.executable, "-S", __file__, "keep", "101"], check=True)
 
 
 def shell_child():
-    subprocess.run(["/bin/sh", "-c", '"$0" "$1" keep 103; ls / > /dev/null', sys.executable, __file__], check=True)
+    subprocess.run(["/bin/sh", "-c", '"$0" -S "$1" keep 103; ls / > /dev/null', sys.executable, __file__], check=True)
 
 
 def fork_child():
@@ -33,7 +33,7 @@ def fork_child():
 def fork_exec_child():
     child = os.fork()
     if child == 0:
-        os.execv(sys.executable, [sys.executable, __file__, "keep", "109"])
+        os.execv(sys.executable, [sys.executable, "-S", __file__, "keep", "109"])
     assert os.waitpid(child, 0)[1] == 0
 
 
@@ -45,7 +45,7 @@ def multiprocessing_child(method):
 
 
 def exec_self():
-    os.execv(sys.executable, [sys.executable, __file__, "keep", "127"])
+    os.execv(sys.executable, [sys.executable, "-S", __file__, "keep", "127"])
 
 
 if __name__ == "__main__":

@@ -166,13 +166,6 @@ impl Report {
                 );
             }
         }
-        let duration_s = self.process.duration_s;
-        assert!(duration_s > 0.0, "duration_s is {duration_s}");
-        let peak_at_s = self.total.peak_at_s.expect("modes with sites know it");
-        assert!(
-            (0.0..=duration_s).contains(&peak_at_s),
-            "peak at {peak_at_s} of {duration_s} s"
-        );
         let times: Vec<_> = self.timeline.iter().map(|point| point.t_s).collect();
         assert!(times.is_sorted(), "the timeline ascends: {times:?}");
         for point in &self.timeline {

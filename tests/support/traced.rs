@@ -43,8 +43,16 @@ impl Traced {
         Traced::command(&interpreter.path)
     }
 
-    /// A program of `tests/programs/` under an interpreter.
+    /// A program of `tests/programs/` under an interpreter, which leaves its `site` module out: what the machine's packages
+    /// run at every start is not part of the program.
     pub(crate) fn script(interpreter: &Interpreter, name: &str) -> Traced {
+        Traced::python(interpreter)
+            .argument("-S")
+            .argument(program(name))
+    }
+
+    /// A program of `tests/programs/` that needs the interpreter's packages.
+    pub(crate) fn script_with_packages(interpreter: &Interpreter, name: &str) -> Traced {
         Traced::python(interpreter).argument(program(name))
     }
 
