@@ -73,6 +73,9 @@ const PATIENCE_NS: u64 = 100_000_000;
 /// How long the end of the process waits for the aggregator's lock, nanoseconds.
 const EXIT_PATIENCE_NS: u64 = 2_000_000_000;
 
+/// How often the live table's memory is looked at, nanoseconds.
+const TABLE_LOOK_NS: u64 = 1_000_000_000;
+
 /// Who serves small blocks, as the first of them showed.
 pub(crate) mod served_by {
     pub(crate) const UNKNOWN: u8 = 0;
@@ -96,6 +99,9 @@ pub(crate) struct Aggregator {
     pub(crate) books: Books,
     pub(crate) output: Output,
     own_cpu_ns: u64,
+    /// Bytes of the live table's address space that are not in memory, and when that was looked at.
+    table_untouched_bytes: u64,
+    table_looked_at_ns: u64,
 }
 
 /// The background thread.
@@ -187,6 +193,8 @@ pub(crate) fn begin(
             books: Books::new(shown, is_forked_child),
             output: Output::new(),
             own_cpu_ns: 0,
+            table_untouched_bytes: 0,
+            table_looked_at_ns: 0,
         }),
         background: Lock::new(Background::NotStarted),
         background_started: AtomicBool::new(false),
@@ -404,7 +412,17 @@ impl Session {
         quality.lost_events = lost_in_slots + self.unslotted_losses.load(Ordering::Relaxed);
         quality.truncated_stacks = crate::stack::intern::truncated_stacks();
         quality.own_cpu_ns = aggregator.own_cpu_ns;
-        quality.own_memory_bytes = crate::sys::heap::mapped_bytes();
+        // The table's leaves are mostly address space; looking at them takes a system call each, so not at every flush.
+        let now_ns = self.now_ns();
+        if self.ended.load(Ordering::Relaxed)
+            || now_ns > aggregator.table_looked_at_ns + TABLE_LOOK_NS
+        {
+            aggregator.table_looked_at_ns = now_ns;
+            let (mapped, resident) = aggregator.books.table_memory();
+            aggregator.table_untouched_bytes = mapped.saturating_sub(resident);
+        }
+        aggregator.books.quality.own_memory_bytes =
+            crate::sys::heap::mapped_bytes().saturating_sub(aggregator.table_untouched_bytes);
     }
 
     /// Applies and writes everything, now.

@@ -557,6 +557,11 @@ impl Books {
         }
     }
 
+    /// Address space that the live table takes, and how much of it is in memory, bytes.
+    pub(crate) fn table_memory(&self) -> (u64, u64) {
+        self.live.memory()
+    }
+
     /// All rows that were ever used, by site.
     pub(crate) fn sites(&self) -> &[SiteTally] {
         &self.sites

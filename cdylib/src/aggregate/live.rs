@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use super::pools::Pool;
 use crate::stack::names::FastMap;
-use crate::sys::heap;
+use crate::sys::{heap, syscall};
 
 /// Bytes of address space per leaf.
 const LEAF_SHIFT: u32 = 20;
@@ -270,6 +270,21 @@ impl LiveTable {
     pub(crate) fn pool(&mut self, address: u64, pool_shift: u32) -> Option<&mut Pool> {
         let at = ((address & (LEAF_BYTES - 1)) >> pool_shift) as usize;
         self.leaf(address)?.pools().get_mut(at)
+    }
+
+    /// Address space that the leaves take, and how much of it is in memory, bytes.
+    pub(crate) fn memory(&self) -> (u64, u64) {
+        let leaves = self
+            .top
+            .iter()
+            .flatten()
+            .flat_map(|middle| middle.iter())
+            .flatten();
+        leaves.fold((0, 0), |(mapped, resident), leaf| {
+            let bytes = Leaf::bytes(leaf.shift);
+            let pages = syscall::resident_pages(leaf.slots.as_ptr().cast(), bytes);
+            (mapped + bytes as u64, resident + pages as u64 * 4096)
+        })
     }
 
     fn pair(&mut self, block: Block) -> u32 {

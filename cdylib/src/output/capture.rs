@@ -9,6 +9,9 @@ use crate::sys::{file, syscall};
 /// Descriptors below are left to the program: it may count on the lowest free numbers, or close them all.
 const LOWEST_FD: i32 = 900;
 
+/// Bytes of records that are gathered for one write.
+const MOST_PENDING_BYTES: usize = 1 << 20;
+
 enum State {
     NotOpened,
     Open {
@@ -52,28 +55,41 @@ impl Capture {
         }
     }
 
-    /// Appends records, as one write. Opens the file first if this is the first time.
-    pub(crate) fn append(&mut self, pattern: &str, records: &[Record]) {
+    /// Makes the file ready for records: creates it the first time, and sees that the descriptor is still ours. False: no
+    /// capture is kept.
+    pub(crate) fn open(&mut self, pattern: &str) -> bool {
         if matches!(self.state, State::NotOpened) {
-            self.open(pattern);
+            self.create(pattern);
         }
         let State::Open { fd, identity, path } = &self.state else {
-            return;
+            return false;
         };
-        if syscall::file_identity(*fd) != Some(*identity) {
-            file::say(&format!(
-                "{path}: the program closed the capture's descriptor; it ends here"
-            ));
-            self.state = State::GivenUp;
-            return;
+        if syscall::file_identity(*fd) == Some(*identity) {
+            return true;
         }
-        self.encoder.clear();
-        for record in records {
-            if let Err(error) = self.encoder.push(record) {
-                file::say(&format!("{path}: left out of the capture: {error}"));
-            }
+        file::say(&format!(
+            "{path}: the program closed the capture's descriptor; it ends here"
+        ));
+        self.state = State::GivenUp;
+        false
+    }
+
+    /// Adds a record. What was added goes to the file by [`Capture::write`], or before when it is much.
+    pub(crate) fn push(&mut self, record: &Record) {
+        if let Err(error) = self.encoder.push(record) {
+            file::say(&format!("left out of the capture: {error}"));
         }
-        if let Err(errno) = file::write_all(*fd, self.encoder.finish()) {
+        if self.encoder.pending_bytes() >= MOST_PENDING_BYTES {
+            self.write();
+        }
+    }
+
+    /// Writes what was added to the file.
+    pub(crate) fn write(&mut self) {
+        let bytes = self.encoder.finish();
+        if let State::Open { fd, path, .. } = &self.state
+            && let Err(errno) = file::write_all(*fd, bytes)
+        {
             file::say(&format!(
                 "{path}: cannot write: {}; the capture ends here",
                 reason(errno)
@@ -84,7 +100,7 @@ impl Capture {
         self.encoder.clear();
     }
 
-    fn open(&mut self, pattern: &str) {
+    fn create(&mut self, pattern: &str) {
         let path = path::expand(
             pattern,
             syscall::process_id(),

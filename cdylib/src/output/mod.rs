@@ -58,12 +58,17 @@ impl Output {
         let Some(pattern) = &session.settings.output else {
             return;
         };
-        let mut changed = self.records.changed(session, books, now_ns);
-        changed.push(Record::End(End {
-            ended,
-            at_ns: now_ns,
-        }));
-        self.capture.append(pattern, &changed);
+        let Output {
+            capture, records, ..
+        } = self;
+        if capture.open(pattern) {
+            records.changed(session, books, now_ns, &mut |record| capture.push(&record));
+            capture.push(&Record::End(End {
+                ended,
+                at_ns: now_ns,
+            }));
+            capture.write();
+        }
     }
 
     /// Writes everything for the last time, and the summary where it belongs.
@@ -73,31 +78,32 @@ impl Output {
         if !prints && session.settings.output.is_none() {
             return;
         }
-        let names = self.records.name_natives(session, books);
-        if let Some(pattern) = &session.settings.output {
-            let mut changed = self.records.changed(session, books, end_ns);
-            changed.extend(self.records.last(session, books));
-            changed.extend(names.iter().cloned());
-            changed.push(Record::End(End {
-                ended,
-                at_ns: end_ns,
-            }));
-            self.capture.append(pattern, &changed);
+        let end = Record::End(End {
+            ended,
+            at_ns: end_ns,
+        });
+        let Output {
+            capture, records, ..
+        } = self;
+        let names = records.name_natives(session, books);
+        if let Some(pattern) = &session.settings.output
+            && capture.open(pattern)
+        {
+            let mut push = |record: Record| capture.push(&record);
+            records.changed(session, books, end_ns, &mut push);
+            records.last(session, books, &names, &mut push);
+            push(end.clone());
+            capture.write();
         }
         if prints {
             let mut model = Model::default();
-            for record in self.records.for_summary(session, books) {
-                // Rows come before what refers to them, so none is refused; one that were would only be missing.
+            // Rows come before what refers to them, so none is refused; one that were would only be missing.
+            let mut apply = |record: Record| {
                 let _ = model.apply(record);
-            }
-            for record in names {
-                let _ = model.apply(record);
-            }
-            let _ = model.apply(Record::End(End {
-                ended,
-                at_ns: end_ns,
-            }));
-            summary::print(&session.settings, &model, self.capture.path());
+            };
+            records.everything(session, books, &names, &mut apply);
+            apply(end);
+            summary::print(&session.settings, &model, capture.path());
         }
     }
 }

@@ -1,17 +1,18 @@
 //! The books and tables as records of the capture.
 //!
 //! Invariant: a row of a table is written once, before anything that refers to it; everything else is written when it has
-//! changed, and says the truth as of now.
+//! changed, and says the truth as of now. Records are made one at a time and given away: a program with many sites has
+//! tables that should not be in memory twice.
 
 use pytrace_format::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
 use pytrace_format::record::{
-    Domain, Frame, Module, Moment, NativeName, Pymalloc, Quality, Record, Scope, ScopeCounters,
-    Site, SiteCounters, Sizes, Stack, TimelinePoint,
+    Domain, Frame, Module, Moment, NativeName, Process, Pymalloc, Quality, Record, Scope,
+    ScopeCounters, Site, SiteCounters, Sizes, Stack, TimelinePoint,
 };
 
 use super::modules::Modules;
 use super::{naming, process};
-use crate::aggregate::apply::{Books, Extremes};
+use crate::aggregate::apply::{Books, Extremes, SiteTally};
 use crate::session::Session;
 use crate::stack::intern::Interner;
 use crate::stack::names::{FastMap, FrameRow};
@@ -22,74 +23,71 @@ fn handle(row: u32) -> u32 {
     row + 1
 }
 
+/// Where records go, one after the other.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Record);
+
+/// A row of the string, module or frame table, in the order in which they are written. Stacks and sites need no such
+/// list: they are written as the interner has them, after the frames.
+enum Row {
+    /// A string of the interner's, by its row.
+    Interned(u32),
+    /// A string of our own: a module's path.
+    Path(String),
+    Module {
+        path: StringId,
+        build_id: Vec<u8>,
+    },
+    Frame(Frame),
+}
+
+/// How much of the interner's tables was read or written.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    rows: usize,
+    nodes: usize,
+    sites: usize,
+}
+
 /// How much of each table the capture has, and where native frames were found.
+#[derive(Default)]
 pub(crate) struct Records {
-    /// Every table row as a record, in the order in which they were written.
-    tables: Vec<Record>,
-    /// Rows of `tables` that a flush has handed out.
-    handed_out: usize,
+    rows: Vec<Row>,
     strings_seen: usize,
     frames_seen: usize,
-    nodes_seen: usize,
-    sites_seen: usize,
-    /// String rows of the capture: the interner's, and those that were added for modules and names.
+    /// What a flush has written.
+    written: Progress,
+    /// The capture's string of each string of the interner's.
     strings: FastMap<u32, StringId>,
-    strings_written: u32,
+    strings_made: u32,
     modules: Modules,
-    modules_written: FastMap<usize, ModuleId>,
+    modules_made: FastMap<usize, ModuleId>,
     marks_written: usize,
-    process_written: Option<pytrace_format::record::Process>,
+    process_written: Option<Process>,
     settings_written: bool,
-    scopes_written: Vec<(Scope, ScopeCounters)>,
+    scopes_written: Vec<ScopeCounters>,
     quality_written: Option<Quality>,
 }
 
 impl Records {
     pub(crate) fn new() -> Self {
-        Records {
-            tables: Vec::new(),
-            handed_out: 0,
-            strings_seen: 0,
-            frames_seen: 0,
-            nodes_seen: 0,
-            sites_seen: 0,
-            strings: FastMap::default(),
-            strings_written: 0,
-            modules: Modules::default(),
-            modules_written: FastMap::default(),
-            marks_written: 0,
-            process_written: None,
-            settings_written: false,
-            scopes_written: Vec::new(),
-            quality_written: None,
-        }
+        Records::default()
     }
 
-    fn add_string(&mut self, text: String) -> StringId {
-        self.tables.push(Record::String(text));
-        self.strings_written += 1;
-        StringId(self.strings_written)
+    fn make_string(&mut self, row: Row) -> StringId {
+        self.rows.push(row);
+        self.strings_made += 1;
+        StringId(self.strings_made)
     }
 
-    /// Turns the interner's new rows into records.
-    fn read_tables(&mut self, session: &Session) {
-        let (strings, frames, nodes, sites);
-        {
-            let interner: &Interner = &session.interner.lock();
-            strings = interner.strings.since(self.strings_seen).to_vec();
-            frames = interner.frames.since(self.frames_seen).to_vec();
-            nodes = interner.nodes.since(self.nodes_seen).to_vec();
-            sites = interner.sites.since(self.sites_seen).to_vec();
+    /// Reads the interner's new strings and frames.
+    fn read_tables(&mut self, interner: &Interner) {
+        for row in self.strings_seen..interner.strings.len() {
+            let id = self.make_string(Row::Interned(row as u32));
+            self.strings.insert(row as u32, id);
         }
-        for text in strings {
-            let row = self.strings_seen as u32;
-            self.strings_seen += 1;
-            let id = self.add_string(text);
-            self.strings.insert(row, id);
-        }
-        self.frames_seen += frames.len();
-        for frame in frames {
-            let record = match frame {
+        self.strings_seen = interner.strings.len();
+        for frame in interner.frames.since(self.frames_seen) {
+            let frame = match *frame {
                 FrameRow::Python {
                     function,
                     file,
@@ -101,22 +99,9 @@ impl Records {
                 },
                 FrameRow::Native { address } => self.native_frame(address as u64),
             };
-            self.tables.push(Record::Frame(record));
+            self.rows.push(Row::Frame(frame));
         }
-        self.nodes_seen += nodes.len();
-        self.tables.extend(nodes.into_iter().map(|node| {
-            Record::Stack(Stack {
-                parent: StackId(node.parent),
-                frame: FrameId(handle(node.frame)),
-            })
-        }));
-        self.sites_seen += sites.len();
-        self.tables.extend(sites.into_iter().map(|site| {
-            Record::Site(Site {
-                domain: site.domain(),
-                stack: StackId(site.node),
-            })
-        }));
+        self.frames_seen = interner.frames.len();
     }
 
     fn native_frame(&mut self, address: u64) -> Frame {
@@ -130,7 +115,7 @@ impl Records {
                 address,
             };
         };
-        let module = match self.modules_written.get(&number) {
+        let module = match self.modules_made.get(&number) {
             Some(&module) => module,
             None => {
                 let file = self
@@ -139,13 +124,13 @@ impl Records {
                     .get(number)
                     .cloned()
                     .unwrap_or_default();
-                let path = self.add_string(file.path);
-                self.tables.push(Record::Module(Module {
+                let path = self.make_string(Row::Path(file.path));
+                self.rows.push(Row::Module {
                     path,
                     build_id: file.build_id,
-                }));
-                let module = ModuleId(self.modules_written.len() as u32 + 1);
-                self.modules_written.insert(number, module);
+                });
+                let module = ModuleId(self.modules_made.len() as u32 + 1);
+                self.modules_made.insert(number, module);
                 module
             }
         };
@@ -155,91 +140,142 @@ impl Records {
         }
     }
 
-    /// What changed since the last flush.
+    /// Gives the tables' rows from `from` on, as far as they were read; returns how far that is.
+    fn give_tables(&self, interner: &Interner, from: Progress, sink: Sink<'_>) -> Progress {
+        for row in self.rows.get(from.rows..).unwrap_or(&[]) {
+            sink(match row {
+                Row::Interned(row) => {
+                    Record::String(interner.strings.get(*row).cloned().unwrap_or_default())
+                }
+                Row::Path(path) => Record::String(path.clone()),
+                Row::Module { path, build_id } => Record::Module(Module {
+                    path: *path,
+                    build_id: build_id.clone(),
+                }),
+                Row::Frame(frame) => Record::Frame(frame.clone()),
+            });
+        }
+        for node in interner.nodes.since(from.nodes) {
+            sink(Record::Stack(Stack {
+                parent: StackId(node.parent),
+                frame: FrameId(handle(node.frame)),
+            }));
+        }
+        for site in interner.sites.since(from.sites) {
+            sink(Record::Site(Site {
+                domain: site.domain(),
+                stack: StackId(site.node),
+            }));
+        }
+        Progress {
+            rows: self.rows.len(),
+            nodes: interner.nodes.len(),
+            sites: interner.sites.len(),
+        }
+    }
+
+    /// Gives what changed since the last flush.
     pub(crate) fn changed(
         &mut self,
         session: &Session,
         books: &mut Books,
         now_ns: u64,
-    ) -> Vec<Record> {
-        self.read_tables(session);
-        let mut records = Vec::new();
+        sink: Sink<'_>,
+    ) {
         let process = process::record(session);
         if self.process_written.as_ref() != Some(&process) {
             self.process_written = Some(process.clone());
-            records.push(Record::Process(process));
+            sink(Record::Process(process));
         }
         if !self.settings_written {
             self.settings_written = true;
-            records.push(Record::Settings(process::settings(session)));
+            sink(Record::Settings(process::settings(session)));
         }
-        records.extend(
-            self.tables
-                .get(self.handed_out..)
-                .unwrap_or(&[])
-                .iter()
-                .cloned(),
-        );
-        self.handed_out = self.tables.len();
+        {
+            let interner = session.interner.lock();
+            self.read_tables(&interner);
+            self.written = self.give_tables(&interner, self.written, sink);
+        }
         for site in books.take_changed_sites() {
             if let Some(row) = books.sites().get(site as usize) {
-                records.push(Record::SiteCounters(SiteCounters {
-                    site: SiteId(handle(site)),
-                    counters: row.tally.record(books.peak),
-                }));
+                sink(site_counters(site, row, books.peak));
             }
         }
         for domain in Domain::ALL {
             let buckets = books.sizes[domain as usize].changed();
             if !buckets.is_empty() {
-                records.push(Record::Sizes(Sizes { domain, buckets }));
+                sink(Record::Sizes(Sizes { domain, buckets }));
             }
         }
         for scope in scopes(books) {
-            let written = self
+            match self
                 .scopes_written
                 .iter_mut()
-                .find(|(of, _)| *of == scope.scope);
-            match written {
-                Some((_, last)) if *last == scope => continue,
-                Some((_, last)) => *last = scope,
-                None => self.scopes_written.push((scope.scope, scope)),
+                .find(|last| last.scope == scope.scope)
+            {
+                Some(last) if *last == scope => continue,
+                Some(last) => *last = scope,
+                None => self.scopes_written.push(scope),
             }
-            records.push(Record::ScopeCounters(scope));
+            sink(Record::ScopeCounters(scope));
         }
-        let quality = books.quality;
-        if self.quality_written != Some(quality) {
-            self.quality_written = Some(quality);
-            records.push(Record::Quality(quality));
+        if self.quality_written != Some(books.quality) {
+            self.quality_written = Some(books.quality);
+            sink(Record::Quality(books.quality));
         }
         let marks = session.marks.lock();
-        records.extend(
-            marks
-                .get(self.marks_written..)
-                .unwrap_or(&[])
-                .iter()
-                .cloned()
-                .map(Record::Mark),
-        );
+        for mark in marks.get(self.marks_written..).unwrap_or(&[]) {
+            sink(Record::Mark(mark.clone()));
+        }
         self.marks_written = marks.len();
-        records.push(Record::Timeline(timeline_point(books, now_ns)));
-        records
+        sink(Record::Timeline(timeline_point(books, now_ns)));
     }
 
-    /// What is said once, at the end.
-    pub(crate) fn last(&self, session: &Session, books: &Books) -> Vec<Record> {
-        let mut records: Vec<Record> = pools(session, books)
-            .into_iter()
-            .map(Record::Pymalloc)
-            .collect();
-        records.push(Record::Shutdown(books.shutdown));
-        records
+    /// Gives what is said once, at the end.
+    pub(crate) fn last(&self, session: &Session, books: &Books, names: &[Record], sink: Sink<'_>) {
+        for pymalloc in pools(session, books) {
+            sink(Record::Pymalloc(pymalloc));
+        }
+        sink(Record::Shutdown(books.shutdown));
+        for name in names {
+            sink(name.clone());
+        }
     }
 
-    /// Names of the native frames of the sites that the summary will show, found in this process.
-    pub(crate) fn name_natives(&mut self, session: &Session, books: &mut Books) -> Vec<Record> {
-        self.read_tables(session);
-        let wanted = self.native_frames_of_top_sites(session, books);
+    /// Gives everything, as one who reads the capture would get it.
+    pub(crate) fn everything(
+        &self,
+        session: &Session,
+        books: &Books,
+        names: &[Record],
+        sink: Sink<'_>,
+    ) {
+        sink(Record::Process(process::record(session)));
+        sink(Record::Settings(process::settings(session)));
+        let sites = self
+            .give_tables(&session.interner.lock(), Progress::default(), sink)
+            .sites;
+        for (site, row) in books.sites().iter().enumerate().take(sites) {
+            if row.tally.allocations + row.tally.reallocations > 0 {
+                sink(site_counters(site as u32, row, books.peak));
+            }
+        }
+        for domain in Domain::ALL {
+            let buckets = books.sizes[domain as usize].buckets();
+            sink(Record::Sizes(Sizes { domain, buckets }));
+        }
+        for scope in scopes(books) {
+            sink(Record::ScopeCounters(scope));
+        }
+        sink(Record::Quality(books.quality));
+        self.last(session, books, names, sink);
+    }
+
+    /// Names of the native frames of the sites that the summary will show, found in this process: records that come
+    /// after all tables, which are read for it.
+    pub(crate) fn name_natives(&mut self, session: &Session, books: &Books) -> Vec<Record> {
+        self.read_tables(&session.interner.lock());
+        let wanted = native_frames_of_top_sites(session, books);
         let addresses: Vec<usize> = wanted.iter().map(|(_, address)| *address).collect();
         let names = naming::of_return_addresses(&self.modules, &addresses);
         let mut records = Vec::new();
@@ -247,79 +283,53 @@ impl Records {
             let Some(name) = name else {
                 continue;
             };
-            self.strings_written += 1;
+            self.strings_made += 1;
             records.push(Record::String(name));
             records.push(Record::NativeName(NativeName {
                 frame: FrameId(handle(*row)),
-                function: StringId(self.strings_written),
+                function: StringId(self.strings_made),
                 file: StringId(0),
                 line: 0,
             }));
         }
         records
     }
+}
 
-    /// The native frames (row, address) of the sites that asked for most bytes, most first.
-    fn native_frames_of_top_sites(&self, session: &Session, books: &Books) -> Vec<(u32, usize)> {
-        // Sites that differ in an instruction only are merged by the summary: name more than it lists.
-        let most = session.settings.top * 8 + 64;
-        let mut sites: Vec<(u64, usize)> = books
-            .sites()
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| row.tally.allocations + row.tally.reallocations > 0)
-            .map(|(site, row)| (row.tally.requested_bytes, site))
-            .collect();
-        sites.sort_unstable_by(|left, right| right.cmp(left));
-        let interner = session.interner.lock();
-        let mut seen = FastMap::default();
-        let mut frames = Vec::new();
-        for &(_, site) in sites.iter().take(most) {
-            let mut node = interner
-                .sites
-                .since(0)
-                .get(site)
-                .map_or(0, |site| site.node);
-            while let Some(row) = (node as usize)
-                .checked_sub(1)
-                .and_then(|at| interner.nodes.since(0).get(at))
+/// The native frames (row, address) of the sites that asked for most bytes, most first.
+fn native_frames_of_top_sites(session: &Session, books: &Books) -> Vec<(u32, usize)> {
+    // Sites that differ in an instruction only are merged by the summary: name more than it lists.
+    let most = session.settings.top * 8 + 64;
+    let mut sites: Vec<(u64, usize)> = books
+        .sites()
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.tally.allocations + row.tally.reallocations > 0)
+        .map(|(site, row)| (row.tally.requested_bytes, site))
+        .collect();
+    sites.sort_unstable_by(|left, right| right.cmp(left));
+    let interner = session.interner.lock();
+    let mut seen = FastMap::default();
+    let mut frames = Vec::new();
+    for &(_, site) in sites.iter().take(most) {
+        let mut node = interner.sites.get(site as u32).map_or(0, |site| site.node);
+        while let Some(row) = node.checked_sub(1).and_then(|at| interner.nodes.get(at)) {
+            if let Some(FrameRow::Native { address }) = interner.frames.get(row.frame)
+                && seen.insert(row.frame, ()).is_none()
             {
-                if let Some(FrameRow::Native { address }) =
-                    interner.frames.since(0).get(row.frame as usize)
-                    && seen.insert(row.frame, ()).is_none()
-                {
-                    frames.push((row.frame, *address));
-                }
-                node = row.parent;
+                frames.push((row.frame, *address));
             }
+            node = row.parent;
         }
-        frames
     }
+    frames
+}
 
-    /// Everything, as one who reads the capture would get it.
-    pub(crate) fn for_summary(&self, session: &Session, books: &mut Books) -> Vec<Record> {
-        let mut records = vec![
-            Record::Process(process::record(session)),
-            Record::Settings(process::settings(session)),
-        ];
-        records.extend(self.tables.iter().cloned());
-        for (site, row) in books.sites().iter().enumerate().take(self.sites_seen) {
-            if row.tally.allocations + row.tally.reallocations > 0 {
-                records.push(Record::SiteCounters(SiteCounters {
-                    site: SiteId(handle(site as u32)),
-                    counters: row.tally.record(books.peak),
-                }));
-            }
-        }
-        for domain in Domain::ALL {
-            let buckets = books.sizes[domain as usize].buckets();
-            records.push(Record::Sizes(Sizes { domain, buckets }));
-        }
-        records.extend(scopes(books).map(Record::ScopeCounters));
-        records.push(Record::Quality(books.quality));
-        records.extend(self.last(session, books));
-        records
-    }
+fn site_counters(site: u32, row: &SiteTally, peak: u64) -> Record {
+    Record::SiteCounters(SiteCounters {
+        site: SiteId(handle(site)),
+        counters: row.tally.record(peak),
+    })
 }
 
 /// The counters of all domains and of the total.

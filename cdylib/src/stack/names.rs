@@ -67,7 +67,7 @@ impl<T: Clone + Eq + core::hash::Hash> Table<T> {
         }
     }
 
-    /// The row's number, and whether it is new.
+    /// The row's number; it is added if it is new.
     pub(crate) fn intern(&mut self, row: T) -> u32 {
         if let Some(&number) = self.index.get(&row) {
             return number;
@@ -76,6 +76,11 @@ impl<T: Clone + Eq + core::hash::Hash> Table<T> {
         self.rows.push(row.clone());
         self.index.insert(row, number);
         number
+    }
+
+    /// A row by its number.
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        self.rows.get(number as usize)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -130,6 +135,7 @@ mod tests {
             .collect();
         assert_eq!(rows, [0, 1, 0, 2, 1]);
         assert_eq!(table.since(1), ["b", "c"]);
+        assert_eq!((table.get(2), table.get(3)), (Some(&"c"), None));
         assert_eq!(table.since(9).len(), 0);
         assert_eq!(table.len(), 3);
     }

@@ -56,6 +56,23 @@ pub(crate) unsafe fn unmap_pages(address: *mut u8, size: usize) -> bool {
     !is_error(result)
 }
 
+/// Pages of `[address, address + size)` that are in memory; at most 1 MiB is looked at.
+pub(crate) fn resident_pages(address: *const u8, size: usize) -> usize {
+    let mut pages = [0u8; 256];
+    let size = size.min(pages.len() * 4096);
+    // SAFETY: mincore writes a byte per page of the range into the array, which has room for them.
+    let result = unsafe {
+        raw(
+            libc::SYS_mincore,
+            [address as usize, size, pages.as_mut_ptr() as usize, 0, 0, 0],
+        )
+    };
+    if is_error(result) {
+        return 0;
+    }
+    pages.iter().filter(|&&page| page & 1 == 1).count()
+}
+
 /// Waits while `*word == expected`, at most `timeout_ns`; returns early on a wake-up or a signal.
 pub(crate) fn futex_wait(word: &core::sync::atomic::AtomicU32, expected: u32, timeout_ns: u64) {
     let timeout = libc::timespec {
@@ -270,6 +287,18 @@ mod tests {
             assert_eq!(pages.add(8191).read(), 0);
             pages.add(8191).write(7);
             assert!(unmap_pages(pages, 8192));
+        }
+    }
+
+    #[test]
+    fn touched_pages_are_resident() {
+        let pages = map_pages(8 << 12).expect("eight pages");
+        assert_eq!(resident_pages(pages, 8 << 12), 0);
+        // SAFETY: fresh pages of ours.
+        unsafe {
+            pages.add(3 << 12).write(1);
+            assert_eq!(resident_pages(pages, 8 << 12), 1);
+            unmap_pages(pages, 8 << 12);
         }
     }
 
