@@ -78,14 +78,15 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             INERT.store(true, Ordering::Relaxed);
             return;
         };
-        let tree = tree(&settings);
-        if !settings.trace_children && root_of(&tree) != Some(syscall::process_id()) {
+        // What finds a tree in its environment is a child of one, or what a traced process became.
+        if !settings.trace_children && settings.tree.is_some() {
             INERT.store(true, Ordering::Relaxed);
             return;
         }
+        let tree = tree(&settings);
         session::begin(python.publish(), settings, tree, false);
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).
-        unsafe { libc::pthread_atfork(Some(before_fork), None, Some(in_child)) };
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
     let Some(python) = python::current() else {
         return;
@@ -142,6 +143,13 @@ extern "C" fn before_fork() {
         session.before_fork();
     }
     drop(own);
+}
+
+/// In the parent: it goes on without a background thread for a moment, as CPython counts threads now.
+extern "C" fn in_parent() {
+    if let Some(session) = session::current() {
+        session.after_fork_in_parent();
+    }
 }
 
 /// In the child: everything of the parent's is abandoned, its own session begins. Nothing is freed, no lock of the

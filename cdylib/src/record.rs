@@ -155,7 +155,11 @@ pub(crate) fn mapping(
         return;
     };
     if !is_representable(address) {
-        return slot.lose(1);
+        // Nothing of ours lies where an event cannot point to, so only a birth there is a loss.
+        if matches!(kind, Kind::Birth | Kind::ResizeIn) {
+            slot.lose(1);
+        }
+        return;
     }
     let site = match kind {
         Kind::Birth | Kind::ResizeIn => site::<Learnt>(session, slot, Domain::Mmap, caller),

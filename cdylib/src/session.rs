@@ -73,6 +73,10 @@ const PATIENCE_NS: u64 = 100_000_000;
 /// How long the end of the process waits for the aggregator's lock, nanoseconds.
 const EXIT_PATIENCE_NS: u64 = 2_000_000_000;
 
+/// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
+/// threads right after `fork` and warns of more than one.
+const FORK_PAUSE_NS: u64 = 20_000_000;
+
 /// How often the live table's memory is looked at, nanoseconds.
 const TABLE_LOOK_NS: u64 = 1_000_000_000;
 
@@ -140,6 +144,8 @@ pub(crate) struct Session {
     /// The pools as they were walked at the end of the program.
     pub(crate) walked: Lock<Option<Pymalloc>>,
     frozen_at_ns: AtomicU64,
+    /// When this process forked last; 0: never.
+    forked_at_ns: AtomicU64,
     ended: AtomicBool,
     pub(crate) served_by: AtomicU8,
     /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
@@ -203,6 +209,7 @@ pub(crate) fn begin(
         marks: Lock::new(Vec::new()),
         walked: Lock::new(None),
         frozen_at_ns: AtomicU64::new(0),
+        forked_at_ns: AtomicU64::new(0),
         ended: AtomicBool::new(false),
         served_by: AtomicU8::new(served_by::UNKNOWN),
         pool_bytes: AtomicU32::new(0),
@@ -215,6 +222,9 @@ pub(crate) fn begin(
         STATE.store(state::PAUSED, Ordering::Release);
     } else {
         STATE.store(state::RECORDING, Ordering::Release);
+    }
+    if !is_forked_child {
+        session.want_background();
     }
     session
 }
@@ -363,7 +373,7 @@ impl Session {
     pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
         let cpu_before = clock::thread_cpu_ns();
         let slots = self.slots.lock().all.clone();
-        aggregator.books.now_ns = self.now_ns();
+        aggregator.books.now_ns = self.end_ns();
         loop {
             let applied = aggregator
                 .merge
@@ -377,7 +387,7 @@ impl Session {
 
     /// Writes to the capture if an interval has passed since it was last written.
     fn flush_if_due(&self, aggregator: &mut Aggregator) {
-        let now_ns = self.now_ns();
+        let now_ns = self.end_ns();
         if now_ns >= aggregator.output.next_flush_ns() {
             self.complete_quality(aggregator);
             let Aggregator { books, output, .. } = aggregator;
@@ -430,7 +440,7 @@ impl Session {
         let mut aggregator = self.aggregator.lock();
         self.pump(&mut aggregator);
         self.complete_quality(&mut aggregator);
-        let now_ns = self.now_ns();
+        let now_ns = self.end_ns();
         let Aggregator { books, output, .. } = &mut *aggregator;
         output.flush(self, books, now_ns, Ended::Running);
     }
@@ -477,10 +487,15 @@ impl Session {
             STATE.store(state::TEAR_DOWN, Ordering::Release);
         }
         if holds_gil {
-            let arenas = self.arenas.lock();
-            // SAFETY: the arena hook takes this lock before it lets an arena be unmapped, and this thread holds the GIL.
-            *self.walked.lock() = unsafe { arenas.walk() };
+            self.walk_arenas();
         }
+    }
+
+    /// Walks pymalloc's pools. The calling thread holds the GIL.
+    fn walk_arenas(&self) {
+        let arenas = self.arenas.lock();
+        // SAFETY: the arena hook takes this lock before it lets an arena be unmapped, and this thread holds the GIL.
+        *self.walked.lock() = unsafe { arenas.walk() };
     }
 
     /// When the program ended, nanoseconds since the start; now, if it has not.
@@ -528,7 +543,10 @@ impl Session {
         {
             self.pump(&mut aggregator);
             self.complete_quality(&mut aggregator);
-            let now_ns = self.now_ns();
+            let now_ns = self.end_ns();
+            if self.python.is_attached() {
+                self.walk_arenas();
+            }
             let Aggregator { books, output, .. } = &mut *aggregator;
             output.flush(self, books, now_ns, Ended::Exec);
         }
@@ -553,6 +571,30 @@ impl Session {
             self.wake_background();
             thread.join();
             self.background_started.store(false, Ordering::Release);
+        }
+    }
+
+    /// After fork, in the parent: the background thread is started again when CPython has counted the threads.
+    pub(crate) fn after_fork_in_parent(&self) {
+        self.forked_at_ns.store(self.now_ns(), Ordering::Relaxed);
+        // SAFETY: null or a slot, which is never unmapped.
+        if let Some(slot) = unsafe { thread::word().slot().as_ref() } {
+            slot.look_again_soon();
+        }
+    }
+
+    /// Whether it is too early after a fork to start a thread.
+    pub(crate) fn has_just_forked(&self) -> bool {
+        match self.forked_at_ns.load(Ordering::Relaxed) {
+            0 => false,
+            forked => self.now_ns() < forked + FORK_PAUSE_NS,
+        }
+    }
+
+    /// Asks the next mem or object hook to start the background thread, if none runs and one may.
+    pub(crate) fn want_background(&self) {
+        if !self.background_started.load(Ordering::Relaxed) && !self.has_just_forked() {
+            STATE.fetch_or(state::ATTENTION, Ordering::Release);
         }
     }
 

@@ -74,7 +74,14 @@ unsafe extern "C" fn on_mmap(
     let pages = whole_pages(size);
     let replaces = flags & libc::MAP_FIXED != 0;
     if replaces {
-        record::mapping(&hook, session, Kind::ResizeOut, address as usize, pages, 0);
+        record::mapping(
+            &hook,
+            session,
+            Kind::ResizeOut,
+            address as usize & !(PAGE - 1),
+            pages,
+            0,
+        );
         hook.original();
     }
     let mapped = original();

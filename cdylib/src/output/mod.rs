@@ -62,8 +62,12 @@ impl Output {
             capture, records, ..
         } = self;
         if capture.open(pattern) {
-            records.changed(session, books, now_ns, &mut |record| capture.push(&record));
-            capture.push(&Record::End(End {
+            let mut push = |record: Record| capture.push(&record);
+            records.changed(session, books, now_ns, &mut push);
+            if ended != Ended::Running {
+                records.last(session, books, &[], &mut push);
+            }
+            push(Record::End(End {
                 ended,
                 at_ns: now_ns,
             }));

@@ -66,6 +66,8 @@ pub(crate) struct Records {
     settings_written: bool,
     scopes_written: Vec<ScopeCounters>,
     quality_written: Option<Quality>,
+    /// Time of the last point of the timeline.
+    timeline_until_ns: Option<u64>,
 }
 
 impl Records {
@@ -228,7 +230,10 @@ impl Records {
             sink(Record::Mark(mark.clone()));
         }
         self.marks_written = marks.len();
-        sink(Record::Timeline(timeline_point(books, now_ns)));
+        if self.timeline_until_ns.is_none_or(|until| until < now_ns) {
+            self.timeline_until_ns = Some(now_ns);
+            sink(Record::Timeline(timeline_point(books, now_ns)));
+        }
     }
 
     /// Gives what is said once, at the end.
