@@ -6,7 +6,7 @@
 use pytrace_format::record::{Counters, Domain, Quality, Shutdown};
 
 use super::counters::Tally;
-use super::live::{Block, LiveTable};
+use super::live::{Block, LiveTable, Occupant, TWO_SLOTS};
 use super::mappings::{Mappings, Piece, Removed};
 use super::peak::PeakNumber;
 use super::pools::Pools;
@@ -49,6 +49,9 @@ pub(crate) struct SiteTally {
     changed: bool,
     /// In the list of those that the next peak changes.
     below_peak: bool,
+    /// The live table's number for blocks of this site of a small size, and that size + 1 (0: none was asked for).
+    pair: u32,
+    pair_size: u8,
 }
 
 /// What a domain, or the total, has beside the sums over its sites.
@@ -383,7 +386,12 @@ impl Books {
     /// Puts a block into the table; one that was thought to be there is retired.
     #[inline(always)]
     fn put(&mut self, address: u64, block: Block, served: u64, pymalloc: bool) {
-        match self.live.insert(address, block, served) {
+        let occupant = if served.max(block.size) < TWO_SLOTS {
+            Occupant::Pair(self.pair(block))
+        } else {
+            Occupant::Block(block)
+        };
+        match self.live.insert(address, occupant) {
             Ok(None) => {}
             Ok(Some(old)) => self.miss_free(address, old),
             Err(()) => self.quality.lost_events += 1,
@@ -391,6 +399,21 @@ impl Books {
         if pymalloc && let Some(pool) = self.live.pool(address, self.pools.pool_shift) {
             self.pools.birth(pool, served, self.peak);
         }
+    }
+
+    /// The live table's number for a small block: mostly that of the site's last one.
+    #[inline(always)]
+    fn pair(&mut self, block: Block) -> u32 {
+        let size_mark = block.size as u8 + 1;
+        let row = self.site(block.site);
+        if row.pair_size == size_mark {
+            return row.pair;
+        }
+        let number = self.live.pair(block);
+        let row = self.site(block.site);
+        row.pair = number;
+        row.pair_size = size_mark;
+        number
     }
 
     /// An address was given out again although the block there was not seen to be freed.

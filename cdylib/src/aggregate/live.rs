@@ -24,7 +24,7 @@ const TOP_BITS: u32 = 47 - LEAF_SHIFT - MIDDLE_BITS;
 const POOLS: usize = (LEAF_BYTES >> 12) as usize;
 
 /// From this served size on a block has two slots of its own (malloc's smallest block: 24 usable of 32).
-const TWO_SLOTS: u64 = 24;
+pub(crate) const TWO_SLOTS: u64 = 24;
 /// Marks a slot that holds the number of a pair.
 const PAIR: u32 = 1 << 31;
 /// The size that says: look in the side map.
@@ -37,6 +37,15 @@ pub(crate) struct Block {
     pub(crate) site: u32,
     /// Its requested size, bytes.
     pub(crate) size: u64,
+}
+
+/// What goes into the table for a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occupant {
+    /// Served [`TWO_SLOTS`] bytes or more: site and size have a slot each.
+    Block(Block),
+    /// Served less: one slot, with the number of an interned (site, size) pair.
+    Pair(u32),
 }
 
 /// One MiB of address space.
@@ -173,49 +182,42 @@ impl LiveTable {
     /// Puts a block in. Returns the block that was thought to be there, if any: its free was never seen.
     /// `Err` when there is no memory for the table.
     #[inline(always)]
-    pub(crate) fn insert(
-        &mut self,
-        address: u64,
-        block: Block,
-        served: u64,
-    ) -> Result<Option<Block>, ()> {
-        // The usual case: a size of 32 bits, two slots of its own, an address aligned to 16, and nothing there.
-        if served >= TWO_SLOTS
-            && block.size < u64::from(HUGE)
-            && let Some(leaf) = self.leaf(address)
+    pub(crate) fn insert(&mut self, address: u64, occupant: Occupant) -> Result<Option<Block>, ()> {
+        // The usual case: a leaf that exists, an address aligned to 16, nothing there, a size of 32 bits.
+        if let Some(leaf) = self.leaf(address)
             && (address & 8 == 0 || leaf.shift == 3)
         {
             let at = leaf.index(address);
-            if let Some([head, size]) = leaf.slots().get_mut(at..at + 2)
-                && *head == 0
-            {
-                *head = block.site + 1;
-                *size = block.size as u32;
-                return Ok(None);
+            let slots = leaf.slots();
+            match occupant {
+                Occupant::Pair(number) => {
+                    if let Some(head) = slots.get_mut(at)
+                        && *head == 0
+                    {
+                        *head = PAIR | number;
+                        return Ok(None);
+                    }
+                }
+                Occupant::Block(Block { site, size }) => {
+                    if let Some([head, second]) = slots.get_mut(at..at + 2)
+                        && *head == 0
+                        && size < u64::from(HUGE)
+                    {
+                        *head = site + 1;
+                        *second = size as u32;
+                        return Ok(None);
+                    }
+                }
             }
         }
-        self.insert_slowly(address, block, served)
+        self.insert_slowly(address, occupant)
     }
 
     #[inline(never)]
-    fn insert_slowly(
-        &mut self,
-        address: u64,
-        block: Block,
-        served: u64,
-    ) -> Result<Option<Block>, ()> {
+    fn insert_slowly(&mut self, address: u64, occupant: Occupant) -> Result<Option<Block>, ()> {
         let old = self.remove(address);
         if self.leaf(address).is_none() {
             self.make_leaf(address).ok_or(())?;
-        }
-        let pair = if served < TWO_SLOTS {
-            Some(self.pair(block))
-        } else {
-            None
-        };
-        let small_size = u32::try_from(block.size).ok().filter(|&size| size != HUGE);
-        if pair.is_none() && small_size.is_none() {
-            self.huge.insert(address, block.size);
         }
         let leaf = self.leaf(address).ok_or(())?;
         if address & 8 != 0 && leaf.shift == 4 && !leaf.refine() {
@@ -223,15 +225,21 @@ impl LiveTable {
         }
         let at = leaf.index(address);
         let slots = leaf.slots();
-        match pair {
-            Some(number) => slots[at] = PAIR | number,
-            None => {
-                slots[at] = block.site + 1;
-                if let Some(second) = slots.get_mut(at + 1) {
-                    *second = small_size.unwrap_or(HUGE);
-                } else {
-                    // A block whose second slot lies in the next leaf: its size goes to the side map.
-                    self.huge.insert(address, block.size);
+        match occupant {
+            Occupant::Pair(number) => slots[at] = PAIR | number,
+            Occupant::Block(Block { site, size }) => {
+                slots[at] = site + 1;
+                let small = u32::try_from(size).ok().filter(|&size| size != HUGE);
+                // A size of more than 32 bits, and one whose slot would lie in the next leaf, go to the side map.
+                let fits = match slots.get_mut(at + 1) {
+                    Some(second) => {
+                        *second = small.unwrap_or(HUGE);
+                        small.is_some()
+                    }
+                    None => false,
+                };
+                if !fits {
+                    self.huge.insert(address, size);
                 }
             }
         }
@@ -287,7 +295,8 @@ impl LiveTable {
         })
     }
 
-    fn pair(&mut self, block: Block) -> u32 {
+    /// The number that stands for a site and a size, for [`Occupant::Pair`].
+    pub(crate) fn pair(&mut self, block: Block) -> u32 {
         let next = self.pairs.len() as u32;
         let number = *self
             .pair_numbers
@@ -309,6 +318,20 @@ mod tests {
         Block { site, size }
     }
 
+    fn insert(
+        table: &mut LiveTable,
+        address: u64,
+        block: Block,
+        served: u64,
+    ) -> Result<Option<Block>, ()> {
+        let occupant = if served < TWO_SLOTS {
+            Occupant::Pair(table.pair(block))
+        } else {
+            Occupant::Block(block)
+        };
+        table.insert(address, occupant)
+    }
+
     #[test]
     fn what_goes_in_comes_out_once() {
         let mut table = LiveTable::new();
@@ -322,7 +345,7 @@ mod tests {
             (0x3000, u64::from(u32::MAX), u64::from(u32::MAX)),
         ] {
             assert_eq!(
-                table.insert(address, block(7, size), served),
+                insert(&mut table, address, block(7, size), served),
                 Ok(None),
                 "{address:x}"
             );
@@ -334,9 +357,9 @@ mod tests {
     #[test]
     fn an_address_given_out_twice_returns_the_old_block() {
         let mut table = LiveTable::new();
-        assert_eq!(table.insert(0x1000, block(1, 64), 64), Ok(None));
+        assert_eq!(insert(&mut table, 0x1000, block(1, 64), 64), Ok(None));
         assert_eq!(
-            table.insert(0x1000, block(2, 8), 16),
+            insert(&mut table, 0x1000, block(2, 8), 16),
             Ok(Some(block(1, 64)))
         );
         assert_eq!(table.remove(0x1000), Some(block(2, 8)));
@@ -345,11 +368,11 @@ mod tests {
     #[test]
     fn blocks_aligned_to_eight_refine_their_leaf() {
         let mut table = LiveTable::new();
-        assert_eq!(table.insert(0x10_0000, block(1, 100), 112), Ok(None));
-        assert_eq!(table.insert(0x10_0070, block(2, 3), 8), Ok(None));
-        assert_eq!(table.insert(0x10_0078, block(3, 8), 8), Ok(None));
-        assert_eq!(table.insert(0x10_0080, block(4, 24), 24), Ok(None));
-        assert_eq!(table.insert(0x10_0098, block(5, 24), 24), Ok(None));
+        assert_eq!(insert(&mut table, 0x10_0000, block(1, 100), 112), Ok(None));
+        assert_eq!(insert(&mut table, 0x10_0070, block(2, 3), 8), Ok(None));
+        assert_eq!(insert(&mut table, 0x10_0078, block(3, 8), 8), Ok(None));
+        assert_eq!(insert(&mut table, 0x10_0080, block(4, 24), 24), Ok(None));
+        assert_eq!(insert(&mut table, 0x10_0098, block(5, 24), 24), Ok(None));
         let out: Vec<_> = [0x00u64, 0x70, 0x78, 0x80, 0x98]
             .map(|low| table.remove(0x10_0000 + low))
             .into();
@@ -383,7 +406,7 @@ mod tests {
             if seed >> 63 == 0 {
                 let served = if small { 16 } else { value.size + 8 };
                 assert_eq!(
-                    table.insert(address, value, served),
+                    insert(&mut table, address, value, served),
                     Ok(model.insert(address, value))
                 );
             } else {
