@@ -113,7 +113,14 @@ fn bad_command_lines_get_one_line() {
     for (words, part) in [
         (["run"].as_slice(), "<CMD>..."),
         (&["run", "--moed", "counts", "true"], "'--mode'"),
-        (&["run", "--mode", "count", "true"], "'counts'"),
+        (
+            &["run", "--mode", "counts", "true"],
+            "possible values: sites]",
+        ),
+        (
+            &["run", "--native", "full", "true"],
+            "possible values: caller, off]",
+        ),
         (&["run", "--depth", "4097", "true"], "4096"),
         (&["run", "missing.py"], "no such script: 'missing.py'"),
         (&["run", "-o", "a%q", "true"], "'%q'"),
@@ -127,7 +134,10 @@ fn bad_command_lines_get_one_line() {
         ),
         (&["report"], "<FILE>"),
         (&["report", "x", "--metric", "lvie"], "'live'"),
-        (&["report", "x", "--format", "html"], "not available"),
+        (
+            &["report", "x", "--format", "html"],
+            "possible values: text, json]",
+        ),
         (&["reprot", "x"], "'report'"),
     ] {
         let answer = Pytrace::new(words[0]).words(&words[1..]).run();

@@ -77,12 +77,12 @@ fn arguments_and_streams_pass_through_untouched() {
 #[test]
 fn options_become_settings_and_the_rest_of_the_environment_stays() {
     let answer = Pytrace::new("run")
-        .set("PYTRACE_MODE", "events")
+        .set("PYTRACE_MODE", "counts")
         .set("PYTRACE_TOP", "3")
         .set("PYTRACE_TREE", "1:1")
         .set("LD_PRELOAD", "libm.so.6 libdl.so.2")
         .words([
-            "-o", "a-%p", "--mode", "counts", "--native", "off", "--depth", "7",
+            "-o", "a-%p", "--mode", "sites", "--native", "off", "--depth", "7",
         ])
         .words(["--children", "none", "--summary", "s.txt", "env"])
         .run();
@@ -91,7 +91,7 @@ fn options_become_settings_and_the_rest_of_the_environment_stays() {
         format!("LD_PRELOAD={}:libm.so.6:libdl.so.2", library().display()),
         "PYTRACE_CHILDREN=none".to_string(),
         "PYTRACE_DEPTH=7".to_string(),
-        "PYTRACE_MODE=counts".to_string(),
+        "PYTRACE_MODE=sites".to_string(),
         "PYTRACE_NATIVE=off".to_string(),
         format!("PYTRACE_OUTPUT={folder}/a-%p"),
         format!("PYTRACE_SUMMARY={folder}/s.txt"),
@@ -155,6 +155,25 @@ fn a_run_without_a_capture_says_so_and_keeps_the_status() {
     let answer = Pytrace::new("run")
         .set("PYTRACE", "off")
         .words(["-c", "pass"])
+        .run();
+    assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_refused_setting_is_the_only_thing_said() {
+    let answer = Pytrace::new("run")
+        .set("PYTRACE_MODE", "counts")
+        .words(["-c", "import sys; sys.exit(5)"])
+        .run();
+    assert_eq!(answer.code(), 5);
+    assert!(
+        answer
+            .only_line()
+            .starts_with("PYTRACE_MODE=counts is not accepted")
+    );
+    let answer = Pytrace::new("run")
+        .set("PYTRACE_MODE", "counts")
+        .words(["--mode", "sites", "--summary", "none", "-c", "pass"])
         .run();
     assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));
 }

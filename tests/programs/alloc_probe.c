@@ -25,7 +25,7 @@ enum { ROWS_MAX = 64 };
 static struct row rows[ROWS_MAX];
 static int rows_used;
 
-/* Who serves Python's blocks: for pymalloc and plain libc it is known how many bytes that are. */
+/* Who serves Python's blocks: for pymalloc (1 to 512 bytes) and plain libc it is known how many bytes that are. */
 enum server { LIBC, PYMALLOC, SOMEONE_ELSE };
 static enum server server;
 
@@ -49,12 +49,12 @@ struct block {
 };
 
 static int is_pooled(const struct row *row, size_t size) {
-  return server == PYMALLOC && size <= 512 && (strcmp(row->domain, "mem") == 0 || strcmp(row->domain, "object") == 0);
+  return server == PYMALLOC && size > 0 && size <= 512 && (strcmp(row->domain, "mem") == 0 || strcmp(row->domain, "object") == 0);
 }
 
 static size_t served_bytes(const struct row *row, void *address, size_t size) {
   if (server == SOMEONE_ELSE && strcmp(row->domain, "malloc") != 0) return 0;
-  if (is_pooled(row, size)) return size == 0 ? 16 : (size + 15) & ~(size_t)15;
+  if (is_pooled(row, size)) return (size + 15) & ~(size_t)15;
   return malloc_usable_size(address);
 }
 

@@ -57,7 +57,7 @@ def many_lines():
         bytes(
             here(
                 1021,
-                lines_above=2,
+                lines_above=1,
             )
         )
     )
