@@ -46,7 +46,7 @@ pub(crate) enum Subcommands {
   pytrace run app.py --size 3
   pytrace run -m http.server
   pytrace run -c 'x = list(range(10**6))'
-  pytrace run -o '/tmp/%n-%p.pytrace' --native full -- make test
+  pytrace run -o '/tmp/%n-%p.pytrace' --native off -- make test
   pytrace run -- -X dev app.py          options of Python's own come after --
 
 The library libpytrace.so is found by $PYTRACE_LIBRARY, beside this program, or in ../lib/pytrace.
@@ -62,11 +62,11 @@ pub(crate) struct RunArguments {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// How much is recorded: exact call sites, totals only, or every event as well [default: sites]
+    /// How much is recorded: totals, histograms and exact call sites [default: sites]
     #[arg(long)]
     pub(crate) mode: Option<Mode>,
 
-    /// Native part of a stack: the C function that called the allocator, all frames, or none [default: caller]
+    /// Native part of a stack: the C function that called the allocator, or none [default: caller]
     #[arg(long)]
     pub(crate) native: Option<Native>,
 
@@ -87,17 +87,16 @@ pub(crate) struct RunArguments {
     pub(crate) command: Vec<OsString>,
 }
 
+/// What the library accepts as PYTRACE_MODE.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Mode {
     Sites,
-    Counts,
-    Events,
 }
 
+/// What the library accepts as PYTRACE_NATIVE.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Native {
     Caller,
-    Full,
     Off,
 }
 
@@ -149,11 +148,6 @@ pub(crate) struct ReportArguments {
 pub(crate) enum Format {
     Text,
     Json,
-    Html,
-    Collapsed,
-    Speedscope,
-    Pprof,
-    Csv,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -5,6 +5,7 @@ mod doctor;
 mod parse;
 mod report;
 mod run;
+mod settings;
 mod terminal;
 
 use std::ffi::OsString;

@@ -104,7 +104,7 @@ mod tests {
             ["pytrace", "run", "-m", "mod", "-o", "x", "--help"].as_slice(),
             ["pytrace", "run", "--", "-m", "mod", "-o", "x", "--help"].as_slice(),
             [
-                "pytrace", "run", "-f", "--mode", "counts", "-m", "mod", "-o", "x", "--help",
+                "pytrace", "run", "-f", "--mode", "sites", "-m", "mod", "-o", "x", "--help",
             ]
             .as_slice(),
             [
@@ -112,7 +112,7 @@ mod tests {
                 "run",
                 "-fo",
                 "out",
-                "--mode=counts",
+                "--mode=sites",
                 "-m",
                 "mod",
                 "-o",
@@ -142,8 +142,8 @@ mod tests {
                 ["--moed", "--mode"].as_slice(),
             ),
             (
-                &["pytrace", "run", "--mode", "count", "x"],
-                &["'count'", "'counts'"],
+                &["pytrace", "run", "--mode", "counts", "x"],
+                &["'counts'", "possible values: sites]"],
             ),
             (
                 &["pytrace", "run", "--depth", "9999", "x"],

@@ -8,19 +8,12 @@ use pytrace::error::{Error, Result};
 use pytrace::report::{Report, json, text};
 use pytrace::symbols;
 
-use super::args::{Format, ReportArguments, spelling};
+use super::args::{Format, ReportArguments};
 use super::terminal::Terminal;
 
 /// Writes the report; the exit status is 0.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
-    if !matches!(format, Format::Text | Format::Json) {
-        let name = spelling(format);
-        return Err(Error::usage(format!(
-            "the format {} is not available in this version; use text or json",
-            name.to_string_lossy()
-        )));
-    }
     let mut capture = Capture::open(&arguments.file)?;
     if let Some(note) = &capture.unread {
         super::say(note);
@@ -57,7 +50,7 @@ fn write(
 ) -> io::Result<()> {
     match format {
         Format::Json => json::write(report, &mut out)?,
-        _ => text::write(report, terminal.width, terminal.colour, &mut out)?,
+        Format::Text => text::write(report, terminal.width, terminal.colour, &mut out)?,
     }
     out.flush()
 }

@@ -1,8 +1,6 @@
 //! `pytrace run`: from the options to a launch.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pytrace::error::{Error, Result};
@@ -10,7 +8,8 @@ use pytrace::launch::Launch;
 use pytrace::launch::output::{DEFAULT_PATTERN, Output};
 use pytrace::launch::program::Program;
 
-use super::args::{RunArguments, means_none, spelling};
+use super::args::{RunArguments, means_none};
+use super::settings;
 
 /// Runs the program and returns its exit status.
 pub(crate) fn run(arguments: &RunArguments) -> Result<u8> {
@@ -24,11 +23,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<u8> {
     let outcome = Launch {
         program,
         output,
-        settings: settings(arguments, &folder),
+        settings: settings::of_options(arguments, &folder),
     }
     .run()?;
     if let Some(reason) = outcome.missing_capture
         && env::var_os("PYTRACE").is_none_or(|value| value != "off")
+        && !settings::are_refused(arguments)
     {
         super::say(&reason);
     }
@@ -52,30 +52,4 @@ fn output(arguments: &RunArguments, folder: &Path) -> Result<Option<Output>> {
     let setting = env::var_os("PYTRACE_OUTPUT").filter(|value| !value.is_empty());
     let pattern = setting.unwrap_or_else(|| DEFAULT_PATTERN.into());
     Ok((!means_none(&pattern)).then(|| Output::new(&pattern, folder)))
-}
-
-/// The options as `PYTRACE_*` variables.
-fn settings(arguments: &RunArguments, folder: &Path) -> Vec<(&'static str, OsString)> {
-    let mut settings = Vec::new();
-    let mut set = |name, value: Option<OsString>| settings.extend(value.map(|value| (name, value)));
-    set("PYTRACE_MODE", arguments.mode.map(spelling));
-    set("PYTRACE_NATIVE", arguments.native.map(spelling));
-    set(
-        "PYTRACE_DEPTH",
-        arguments.depth.map(|depth| depth.to_string().into()),
-    );
-    set("PYTRACE_CHILDREN", arguments.children.map(spelling));
-    set(
-        "PYTRACE_SUMMARY",
-        arguments.summary.as_deref().map(|to| summary(to, folder)),
-    );
-    settings
-}
-
-/// A relative path starts here, whatever folder the program changes to.
-fn summary(typed: &OsStr, folder: &Path) -> OsString {
-    if means_none(typed) || typed == "stderr" || typed.as_bytes().is_empty() {
-        return typed.to_os_string();
-    }
-    folder.join(typed).into_os_string()
 }

@@ -97,8 +97,8 @@ impl Launch {
         match executable.why_not_loaded() {
             Some(reason) => format!("no capture was written: {name} {reason}"),
             None => format!(
-                "no capture was written: {name} ran no CPython, or the library could not be loaded into it, or it said why \
-                 above; `pytrace doctor` tells what can be traced here"
+                "no capture was written: {name} ran no CPython, or the library could not be loaded into it; \
+                 `pytrace doctor` tells what can be traced here"
             ),
         }
     }
