@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, 
 
 use pytrace_format::record::{Allocator, Ended, Mark, Native, Pymalloc};
 
-use crate::aggregate::apply::Books;
+use crate::aggregate::books::Books;
 use crate::aggregate::merge::Merge;
 use crate::events::buffer::Buffer;
 use crate::events::event::{Control, Event};
@@ -301,6 +301,8 @@ impl Session {
         };
         slot.own(syscall::thread_id());
         word.set_slot(core::ptr::from_ref(slot).cast_mut());
+        drop(slots);
+        self.python.warm_up();
         Some(slot)
     }
 

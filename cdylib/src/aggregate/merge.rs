@@ -10,7 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::apply::{Books, ThreadState};
+use super::books::{Books, ThreadState};
 use crate::events::buffer::Buffer;
 use crate::events::event::{Event, Kind};
 use crate::events::slot::Slot;

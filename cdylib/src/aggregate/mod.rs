@@ -2,12 +2,11 @@
 //! and applies it.
 //!
 //! Invariant: nothing here calls libc's allocator, the loader or Python, so any thread may help when the background
-//! thread lags. `apply` is pure; `merge` alone knows buffers and threads.
+//! thread lags. `books` is pure; `merge` alone knows buffers and threads.
 
-pub(crate) mod apply;
+pub(crate) mod books;
 pub(crate) mod counters;
 pub(crate) mod live;
-pub(crate) mod mappings;
 pub(crate) mod merge;
 pub(crate) mod peak;
 pub(crate) mod pools;

@@ -37,10 +37,9 @@ pub(crate) struct Pools {
     /// Blocks that a pool of each class holds.
     capacities: [u16; CLASSES],
     classes: [Class; CLASSES],
-    arenas: AtPeak,
     arenas_most: u64,
-    arenas_mapped: u64,
-    arenas_unmapped: u64,
+    arenas_mapped: AtPeak,
+    arenas_unmapped: AtPeak,
 }
 
 impl Pools {
@@ -50,16 +49,15 @@ impl Pools {
             arena_bytes: 0,
             capacities: [0; CLASSES],
             classes: [Class::default(); CLASSES],
-            arenas: AtPeak::default(),
             arenas_most: 0,
-            arenas_mapped: 0,
-            arenas_unmapped: 0,
+            arenas_mapped: AtPeak::default(),
+            arenas_unmapped: AtPeak::default(),
         }
     }
 
     /// Arenas mapped now.
     pub(crate) fn arenas(&self) -> u64 {
-        self.arenas.now()
+        self.arenas_mapped.now() - self.arenas_unmapped.now()
     }
 
     pub(crate) fn arena_mapped(&mut self, bytes: u64, pool_bytes: u64, peak: PeakNumber) {
@@ -68,14 +66,12 @@ impl Pools {
         self.capacities = core::array::from_fn(|class| {
             ((pool_bytes - POOL_HEADER_BYTES) / class_bytes(class)) as u16
         });
-        self.arenas.add(1, peak);
-        self.arenas_most = self.arenas_most.max(self.arenas.now());
-        self.arenas_mapped += 1;
+        self.arenas_mapped.add(1, peak);
+        self.arenas_most = self.arenas_most.max(self.arenas());
     }
 
     pub(crate) fn arena_unmapped(&mut self, peak: PeakNumber) {
-        self.arenas.subtract(1, peak);
-        self.arenas_unmapped += 1;
+        self.arenas_unmapped.add(1, peak);
     }
 
     /// A block that was served this much was born in a pool.
@@ -121,7 +117,7 @@ impl Pools {
 
     /// The state now, or at the peak; `None` when no arena was ever mapped.
     pub(crate) fn state(&self, moment: Moment, peak: PeakNumber) -> Option<Pymalloc> {
-        if self.arenas_mapped == 0 {
+        if self.arenas_mapped.now() == 0 {
             return None;
         }
         let value = |counter: &AtPeak| match moment {
@@ -129,7 +125,8 @@ impl Pools {
             _ => counter.now(),
         };
         let pool_bytes = 1u64 << self.pool_shift;
-        let arenas = value(&self.arenas);
+        let (mapped, unmapped) = (value(&self.arenas_mapped), value(&self.arenas_unmapped));
+        let arenas = mapped - unmapped;
         let mut classes = Vec::new();
         let (mut used, mut full) = (0, 0);
         for (class, (row, &capacity)) in self.classes.iter().zip(&self.capacities).enumerate() {
@@ -155,8 +152,8 @@ impl Pools {
             pool_bytes,
             arenas,
             arenas_peak: self.arenas_most,
-            arenas_allocated_total: self.arenas_mapped,
-            arenas_freed_total: self.arenas_unmapped,
+            arenas_allocated_total: mapped,
+            arenas_freed_total: unmapped,
             pools_total,
             pools_free: pools_total.saturating_sub(used),
             pools_partial: used - full,

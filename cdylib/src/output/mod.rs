@@ -16,7 +16,7 @@ mod symbols;
 use pytrace_format::record::{End, Ended, Record};
 use pytrace_model::Model;
 
-use crate::aggregate::apply::Books;
+use crate::aggregate::books::Books;
 use crate::session::Session;
 use crate::settings::Summary;
 

@@ -12,7 +12,7 @@ use pytrace_format::record::{
 
 use super::modules::Modules;
 use super::{naming, process};
-use crate::aggregate::apply::{Books, Extremes, SiteTally};
+use crate::aggregate::books::{Books, Extremes, SiteTally};
 use crate::session::Session;
 use crate::stack::intern::Interner;
 use crate::stack::names::{FastMap, FrameRow};

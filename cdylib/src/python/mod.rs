@@ -243,6 +243,21 @@ impl Python {
         python
     }
 
+    /// Reads the interpreter's thread-locals once, on a thread that was not seen before: the first access to those of a
+    /// library that was opened late allocates them, which must not happen while an event is written.
+    #[cold]
+    pub(crate) fn warm_up(&self) {
+        let own = thread::OwnWork::begin();
+        for function in [self.thread_state, self.gil_state_thread]
+            .into_iter()
+            .flatten()
+        {
+            // SAFETY: reads a thread-local and returns it.
+            unsafe { function() };
+        }
+        drop(own);
+    }
+
     /// Whether this version can serve small blocks from mimalloc (3.13+).
     pub(crate) fn may_have_mimalloc(&self) -> bool {
         self.minor >= 13
