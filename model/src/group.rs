@@ -27,39 +27,13 @@ pub struct SiteGroup {
 /// Groups the sites of a model by domain and frames, in the order in which the groups first occur. Names added to
 /// [`Model::native_names`] before it make more frames equal.
 pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
-    let frames = frame_identities(model);
-    // A parent comes before its children, so its own identity is known when theirs is asked for.
-    let mut stacks: Vec<u32> = Vec::with_capacity(model.stacks.len());
-    let mut nodes = BTreeMap::new();
-    for (row, stack) in model.stacks.iter().enumerate() {
-        let parent = stack
-            .parent
-            .index()
-            .and_then(|parent| stacks.get(parent))
-            .copied();
-        let frame = stack
-            .frame
-            .index()
-            .and_then(|frame| frames.get(frame))
-            .copied();
-        stacks.push(*nodes.entry((parent, frame)).or_insert(row as u32));
-    }
-    drop(nodes);
-    by_key(model, |stack| {
-        stack.index().and_then(|row| stacks.get(row)).copied()
-    })
-}
-
-/// Groups the sites by domain and any key of their stacks.
-pub(crate) fn by_key<K: Ord>(
-    model: &Model,
-    mut key_of: impl FnMut(StackId) -> K,
-) -> Vec<SiteGroup> {
-    let mut rows = BTreeMap::new();
+    let stacks = stack_identities(model);
+    let mut row_of_key = BTreeMap::new();
     let mut groups: Vec<SiteGroup> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
-        let row = *rows
-            .entry((site.domain, key_of(site.stack)))
+        let stack = site.stack.index().and_then(|row| stacks.get(row));
+        let row = *row_of_key
+            .entry((site.domain, stack.copied()))
             .or_insert_with(|| {
                 groups.push(SiteGroup {
                     domain: site.domain,
@@ -73,6 +47,21 @@ pub(crate) fn by_key<K: Ord>(
         groups[row].sites += 1;
     }
     groups
+}
+
+/// For each stack, the first row of the stacks that a reader cannot tell from it.
+pub fn stack_identities(model: &Model) -> Vec<u32> {
+    let frames = frame_identities(model);
+    // A parent comes before its children, so its own identity is known when theirs is asked for.
+    let mut stacks: Vec<u32> = Vec::with_capacity(model.stacks.len());
+    let mut nodes = BTreeMap::new();
+    for (row, stack) in model.stacks.iter().enumerate() {
+        let parent = stack.parent.index().and_then(|row| stacks.get(row));
+        let frame = stack.frame.index().and_then(|row| frames.get(row));
+        let key = (parent.copied(), frame.copied());
+        stacks.push(*nodes.entry(key).or_insert(row as u32));
+    }
+    stacks
 }
 
 /// For each frame, the first row of the frames that a reader cannot tell from it.

@@ -71,6 +71,36 @@ pub fn native(model: &Model, id: FrameId, frame: &Frame) -> Option<(String, Stri
     })
 }
 
+/// A demangled C++ function without its return type and parameters: `int ns::f<int, 3>(long*)` is `ns::f<int, 3>`. Other
+/// names are kept as they are.
+pub fn without_parameters(function: &str) -> &str {
+    let is_cut = function.ends_with(')') || function.ends_with(") const");
+    if !is_cut || function.contains("operator") {
+        return function;
+    }
+    // Outside of all brackets: where the last parameters begin, and the last space before them.
+    let (mut depth, mut begin, mut space) = (0usize, 0, None);
+    let mut end = function.len();
+    for (at, character) in function.char_indices() {
+        match character {
+            '(' | '<' | '[' | '{' => {
+                if depth == 0 && character == '(' {
+                    end = at;
+                    begin = space.unwrap_or(0);
+                }
+                depth += 1;
+            }
+            ')' | '>' | ']' | '}' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 => space = Some(at + 1),
+            _ => {}
+        }
+    }
+    match &function[begin..end] {
+        "" => function,
+        name => name,
+    }
+}
+
 /// Whether a native function is one of the allocator's own entry points, which unoptimised builds do not leave before
 /// the allocation is seen.
 pub fn is_allocator(function: &str) -> bool {
@@ -143,6 +173,33 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(module_name(path), name);
+        }
+    }
+
+    #[test]
+    fn c_plus_plus_functions_lose_what_is_not_their_name() {
+        for (function, name) in [
+            (
+                "int ns::sort<ns::tag, long>(long*, void (*)(int))",
+                "ns::sort<ns::tag, long>",
+            ),
+            ("(anonymous namespace)::f(int)", "(anonymous namespace)::f"),
+            (
+                "std::vector<int, A<int> >::size() const",
+                "std::vector<int, A<int> >::size",
+            ),
+            ("operator new(unsigned long)", "operator new(unsigned long)"),
+            (
+                "<T as core::fmt::Debug>::fmt",
+                "<T as core::fmt::Debug>::fmt",
+            ),
+            ("list_resize", "list_resize"),
+            ("f(", "f("),
+            (")(漢)", ")"),
+            ("(x)", "(x)"),
+            ("", ""),
+        ] {
+            assert_eq!(without_parameters(function), name);
         }
     }
 

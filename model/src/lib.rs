@@ -8,6 +8,8 @@
 mod error;
 pub mod group;
 pub mod label;
+pub mod listed;
+pub mod origin;
 pub mod sizes;
 pub mod summary;
 mod tables;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use pytrace_format::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
 use pytrace_format::record::{
-    Counters, Domain, End, Frame, Mark, Module, Moment, NativeName, Process, Pymalloc, Quality,
-    Record, Scope, ScopeCounters, Settings, Shutdown, Site, Sizes, Stack, TimelinePoint,
+    Allocator, Counters, Domain, End, Frame, Mark, Module, Moment, NativeName, Process, Pymalloc,
+    Quality, Record, Scope, ScopeCounters, Settings, Shutdown, Site, Sizes, Stack, TimelinePoint,
 };
 
 use crate::ModelError;
@@ -168,9 +168,11 @@ impl Model {
         }
     }
 
-    /// The call sites with their counters, in the order of the table.
+    /// The call sites with their counters, in the order of the table. Sites of which nothing is told, since their domain
+    /// is not shown or the program never got to them, are left out.
     pub fn sites_with_counters(&self) -> impl Iterator<Item = (&Site, &Counters)> {
-        self.sites.iter().zip(&self.site_counters)
+        let all = self.sites.iter().zip(&self.site_counters);
+        all.filter(|(_, counters)| **counters != Counters::default())
     }
 
     /// Counters of a domain or the total; zeros when the capture has none.
@@ -182,6 +184,36 @@ impl Model {
             max_live_at_ns: 0,
             max_size_bytes: 0,
         })
+    }
+
+    /// Whether a domain was left out by the settings.
+    pub fn hides_domains(&self) -> bool {
+        let shown = &self.settings.domains;
+        !shown.is_empty() && shown.len() < Domain::ALL.len()
+    }
+
+    /// Whether served bytes say what was set aside. mimalloc does not tell: its blocks count as they were asked for.
+    pub fn knows_served_bytes(&self, scope: Scope) -> bool {
+        let is_mimalloc = matches!(
+            self.process.allocator,
+            Allocator::Mimalloc | Allocator::MimallocDebug
+        );
+        let is_silent = |domain| {
+            is_mimalloc
+                && matches!(domain, Domain::Mem | Domain::Object)
+                && self.scope(Scope::Domain(domain)).counters != Counters::default()
+        };
+        match scope {
+            Scope::Domain(domain) => !is_silent(domain),
+            Scope::Total => !Domain::ALL.into_iter().any(is_silent),
+        }
+    }
+
+    /// Whether a module is the interpreter: the executable itself, or a libpython.
+    pub fn is_interpreter(&self, id: ModuleId) -> bool {
+        let path = self.module_path(id);
+        let file = path.rsplit('/').next().unwrap_or(path);
+        !path.is_empty() && (path == self.process.executable || file.starts_with("libpython3"))
     }
 
     fn known_string(&self, id: StringId) -> Result<(), ModelError> {

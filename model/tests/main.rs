@@ -2,9 +2,11 @@
 //!
 //! - `snapshots`: whole summaries, held against the files in `expected/`
 //! - `hostile`: names, numbers and widths that must not break a line or steer a terminal
+//! - `unknown`: what is not known is not drawn as if it were
 
 mod hostile;
 mod snapshots;
+mod unknown;
 
 use pytrace_format::record::Record;
 use pytrace_format::synth::Synth;

@@ -26,7 +26,11 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
         .get(&Moment::Exit)
         .or_else(|| model.pymalloc.get(&Moment::ExitByEvents));
     match (at_exit, instead(model.process.allocator)) {
-        (Some(state), _) => draw_state(state, model.pymalloc.get(&Moment::Peak), screen),
+        (Some(state), _) => {
+            // Without arenas there was no peak yet: tracing was paused.
+            let at_peak = model.pymalloc.get(&Moment::Peak);
+            draw_state(state, at_peak.filter(|peak| peak.arenas > 0), screen)
+        }
         (None, Some(text)) => {
             screen.blank()?;
             screen.flow(Tone::Plain, "", &[text.to_owned()])

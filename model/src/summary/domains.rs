@@ -24,26 +24,20 @@ const COLUMNS: [Column; 11] = [
 
 pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {
     let is_quiet = |counters: &Counters| *counters == Counters::default();
-    let counters_of = |domain| model.scope(Scope::Domain(domain)).counters;
-    let mmap = counters_of(Domain::Mmap);
+    let mmap = model.scope(Scope::Domain(Domain::Mmap)).counters;
     let shown: Vec<_> = Domain::ALL
         .into_iter()
         .filter(|&domain| domain != Domain::Mmap)
-        .map(|domain| (domain.name(), counters_of(domain)))
-        .filter(|(_, counters)| !is_quiet(counters))
-        .chain([("total", model.scope(Scope::Total).counters)])
-        .chain((!is_quiet(&mmap)).then_some(("mmap", mmap)))
+        .map(|domain| (domain.name(), Scope::Domain(domain)))
+        .filter(|&(_, scope)| !is_quiet(&model.scope(scope).counters))
+        .chain([("total", Scope::Total)])
+        .chain((!is_quiet(&mmap)).then_some(("mmap", Scope::Domain(Domain::Mmap))))
         .collect();
 
     let table_with = |format_count: fn(u64) -> String| {
         let mut table = Table::new(&COLUMNS);
-        for (name, counters) in &shown {
-            table.row(cells(
-                name,
-                counters,
-                super::has_live_bytes(model),
-                format_count,
-            ));
+        for &(name, scope) in &shown {
+            table.row(cells(name, model, scope, format_count));
         }
         table
     };
@@ -69,13 +63,11 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
     Ok(())
 }
 
-fn cells(
-    name: &str,
-    counters: &Counters,
-    has_live_bytes: bool,
-    format_count: fn(u64) -> String,
-) -> Vec<String> {
-    let known = |text: String| if has_live_bytes { text } else { "-".to_owned() };
+fn cells(name: &str, model: &Model, scope: Scope, format_count: fn(u64) -> String) -> Vec<String> {
+    let counters = model.scope(scope).counters;
+    let known_if = |is_known: bool, text: String| if is_known { text } else { "-".to_owned() };
+    let has_live_bytes = super::has_live_bytes(model);
+    let knows_served = model.knows_served_bytes(scope);
     let slack_bytes = counters
         .served_bytes
         .saturating_sub(counters.requested_bytes);
@@ -85,14 +77,14 @@ fn cells(
         format_count(counters.reallocations),
         format_count(counters.frees),
         size(counters.requested_bytes),
-        size(counters.served_bytes),
-        percent(slack_bytes, counters.served_bytes),
+        known_if(knows_served, size(counters.served_bytes)),
+        known_if(knows_served, percent(slack_bytes, counters.served_bytes)),
         format_count(counters.live_blocks),
-        known(size(counters.live_bytes)),
-        known(size(counters.peak_bytes)),
-        known(percent(
-            counters.temporary_allocations,
-            counters.allocations,
-        )),
+        known_if(has_live_bytes, size(counters.live_bytes)),
+        known_if(has_live_bytes, size(counters.peak_bytes)),
+        known_if(
+            has_live_bytes,
+            percent(counters.temporary_allocations, counters.allocations),
+        ),
     ]
 }

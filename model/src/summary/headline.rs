@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use pytrace_format::record::{Allocator, Domain, Ended, Native};
+use pytrace_format::record::{Allocator, Ended, Native};
 
 use super::screen::{Screen, Tone};
 use crate::Model;
@@ -53,7 +53,7 @@ fn traced(model: &Model) -> Vec<String> {
     if settings.native != Native::default() {
         said.push(format!("native {}", settings.native.name()));
     }
-    if !settings.domains.is_empty() && settings.domains.len() < Domain::ALL.len() {
+    if model.hides_domains() {
         let shown: Vec<_> = settings
             .domains
             .iter()
@@ -80,8 +80,14 @@ fn quality(model: &Model) -> (Tone, Vec<String>) {
     let quality = &model.quality;
     let is_exact = quality.lost_events == 0 && quality.missed_frees == 0;
     let verdict = if is_exact { "exact" } else { "not exact" };
+    // No choice of domains narrows what was looked at.
+    let of_domains = if model.hides_domains() {
+        " of all domains"
+    } else {
+        ""
+    };
     let mut said = vec![
-        format!("{verdict}: {} events", count(quality.events)),
+        format!("{verdict}: {} events{of_domains}", count(quality.events)),
         format!("{} lost", count(quality.lost_events)),
     ];
     let mut say = |number: u64, text: String| {
@@ -117,7 +123,7 @@ fn quality(model: &Model) -> (Tone, Vec<String>) {
         format!("peak within {}", size(quality.peak_error_bytes)),
     );
     said.push(format!(
-        "own cost {} CPU and {}",
+        "own cost {} CPU and {} mapped",
         duration(quality.own_cpu_ns),
         size(quality.own_memory_bytes)
     ));

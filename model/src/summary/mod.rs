@@ -7,6 +7,7 @@ mod arenas;
 mod domains;
 mod headline;
 mod histogram;
+mod lines;
 mod screen;
 mod shown;
 mod sites;
@@ -16,6 +17,7 @@ use core::fmt;
 use pytrace_format::record::{Mode, Shutdown};
 
 use crate::Model;
+use crate::origin::Origins;
 use crate::text::{count, escape_name, shell_word, size};
 use screen::{Screen, Tone};
 
@@ -56,8 +58,10 @@ pub fn render(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::R
     domains::draw(model, &mut screen)?;
     histogram::draw(model, &mut screen)?;
     arenas::draw(model, &mut screen)?;
-    sites::draw(model, style.top, &mut screen)?;
-    draw_shutdown(&model.shutdown, &mut screen)?;
+    let origins = Origins::of(model);
+    lines::draw(model, &origins, style.top.div_ceil(2), &mut screen)?;
+    sites::draw(model, &origins, style.top, &mut screen)?;
+    draw_shutdown(model, &mut screen)?;
     if let Some(path) = &style.footer {
         draw_footer(path, &mut screen)?;
     }
@@ -69,16 +73,22 @@ fn has_live_bytes(model: &Model) -> bool {
     model.settings.mode != Mode::Counts
 }
 
-fn draw_shutdown<W: fmt::Write>(shutdown: &Shutdown, screen: &mut Screen<'_, W>) -> fmt::Result {
+fn draw_shutdown<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {
+    let shutdown = &model.shutdown;
     if *shutdown == Shutdown::default() {
         return Ok(());
     }
+    let not_counted = if model.hides_domains() {
+        "not counted above, in all domains, while the interpreter tore down:"
+    } else {
+        "not counted above, while the interpreter tore down:"
+    };
     screen.blank()?;
     screen.flow(
         Tone::Dim,
         "",
         &[
-            "not counted above, while the interpreter tore down:".to_owned(),
+            not_counted.to_owned(),
             format!("{} allocations", count(shutdown.allocations)),
             format!("of {},", size(shutdown.requested_bytes)),
             format!("{} frees", count(shutdown.frees)),

@@ -9,6 +9,15 @@ use crate::{Model, label};
 /// Python frames shown of a stack.
 const PYTHON_FRAMES: usize = 3;
 
+/// What stands for frames of the import machinery.
+const IMPORT: &str = "(import)";
+
+/// What is left of a path to make room for callers: enough for the file's name and the line.
+const MIN_PLACE_WIDTH: usize = 24;
+
+/// What stands between a frame and its caller.
+const CALLED_BY: &str = " <- ";
+
 /// Frames looked at in search of them.
 const MAX_FRAMES_SEARCHED: usize = 200;
 
@@ -108,43 +117,82 @@ impl<'model> ShownStack<'model> {
         key
     }
 
-    /// `PyLong_New (libpython3.11.so)`; empty without a native frame.
-    pub(super) fn native_text(&self) -> String {
+    /// `PyLong_New (libpython3.11.so)`; without the library where that is the interpreter's and both do not fit `width`.
+    /// Empty without a native frame.
+    pub(super) fn native_text(&self, width: usize) -> String {
         let named = self
             .native
             .and_then(|shown| label::native(self.model, shown.id, shown.frame));
-        match named {
-            None => String::new(),
-            Some((function, module)) if module.is_empty() => function,
-            Some((function, module)) => format!("{function} ({module})"),
+        let (function, module) = named.unwrap_or_default();
+        let function = label::without_parameters(&function).to_owned();
+        if module.is_empty() {
+            return function;
+        }
+        let text = format!("{function} ({module})");
+        if columns(&text) > width && columns(&function) <= width && self.is_interpreter() {
+            return function;
+        }
+        text
+    }
+
+    /// Whether the native frame is of the interpreter and has no name.
+    pub(super) fn is_nameless_interpreter(&self) -> bool {
+        let is_named = |shown: Shown<'_>| self.model.native_names.contains_key(&shown.id);
+        self.is_interpreter() && !self.native.is_some_and(is_named)
+    }
+
+    /// The name of the native frame's module.
+    pub(super) fn native_module(&self) -> String {
+        match self.native.map(|shown| shown.frame) {
+            Some(Frame::Native { module, .. }) => {
+                label::module_name(self.model.module_path(*module))
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn is_interpreter(&self) -> bool {
+        match self.native.map(|shown| shown.frame) {
+            Some(Frame::Native { module, .. }) => self.model.is_interpreter(*module),
+            _ => false,
         }
     }
 
     /// The innermost Python frame, and of its callers what fits `width` with it: all of them, else the nearest of the
-    /// program's own code, else the next one. Empty without Python frames.
-    pub(super) fn python_text(&self, width: usize) -> (String, String) {
-        let Some((first, callers)) = self.python.split_first() else {
-            return (String::new(), String::new());
+    /// program's own code, for which a long path gives way, else the next one. `None` without Python frames.
+    pub(super) fn python_text(&self, width: usize) -> Option<(String, String)> {
+        let (first, callers) = self.python.split_first()?;
+        let innermost = self.innermost_text(first, width, (width * 2 / 5).max(MIN_PLACE_WIDTH));
+        let fitting = |innermost: &str, chains: &[String]| {
+            let room = width - columns(innermost);
+            chains.iter().find(|chain| columns(chain) <= room).cloned()
         };
-        let innermost = self.innermost_text(first, width);
-        let room = width - columns(&innermost);
-        let mut choices = vec![self.chain(callers)];
-        let own = if first.is_own_code {
-            None
-        } else {
-            callers.iter().position(|shown| shown.is_own_code)
-        };
-        if let Some(own) = own {
-            choices.push(self.chain(&callers[..=own]));
+        let mut chains = vec![self.chain(callers)];
+        let own = callers.iter().position(|shown| shown.is_own_code);
+        if let Some(own) = own.filter(|_| !first.is_own_code) {
+            chains.push(self.chain(&callers[..=own]));
             let after_gap = own > 0 || callers[own].after_gap;
-            choices.push(self.chain(&[Shown {
+            chains.push(self.chain(&[Shown {
                 after_gap,
                 ..callers[own]
             }]));
+            let short = self.innermost_text(first, width, MIN_PLACE_WIDTH);
+            for innermost in [&innermost, &short] {
+                if let Some(chain) = fitting(innermost, &chains) {
+                    return Some((innermost.clone(), chain));
+                }
+            }
         }
-        choices.extend(callers.first().map(|next| self.chain(&[*next])));
-        let chain = choices.into_iter().find(|chain| columns(chain) <= room);
-        (innermost, chain.unwrap_or_default())
+        chains.extend(callers.first().map(|next| self.chain(&[*next])));
+        let chain = fitting(&innermost, &chains);
+        Some((innermost, chain.unwrap_or_default()))
+    }
+
+    fn innermost_text(&self, shown: &Shown<'_>, width: usize, path_width: usize) -> String {
+        match self.names(shown) {
+            None => cut_end(IMPORT, width),
+            Some(names) => place_text(names, width, path_width),
+        }
     }
 
     fn chain(&self, callers: &[Shown<'_>]) -> String {
@@ -153,10 +201,10 @@ impl<'model> ShownStack<'model> {
             chain.push_str(if shown.after_gap {
                 " <- ... <- "
             } else {
-                " <- "
+                CALLED_BY
             });
             match self.names(shown) {
-                None => chain.push_str("(import)"),
+                None => chain.push_str(IMPORT),
                 Some((function, place)) => {
                     let file = place.rsplit('/').next().unwrap_or_default();
                     chain.push_str(&format!("{function} {file}"));
@@ -166,46 +214,64 @@ impl<'model> ShownStack<'model> {
         chain
     }
 
-    /// `function  path:line`, shortened to `width`: the path from its start, then the function from its end.
-    fn innermost_text(&self, shown: &Shown<'_>, width: usize) -> String {
-        const GAP: &str = "  ";
-        let Some((function, place)) = self.names(shown) else {
-            return cut_end("(import)", width);
-        };
-        // A long path leaves no room for the callers, and its end says enough.
-        let place = cut_start(&place, (width * 2 / 5).max(24));
-        // Each may use what the other leaves, and at least half.
-        let room = width - GAP.len();
-        let function = cut_end(
-            &function,
-            (room / 2).max(room.saturating_sub(columns(&place))),
-        );
-        let place = cut_start(&place, room - columns(&function));
-        format!("{function}{GAP}{place}")
-    }
-
     /// Function and `path:line`; `None` for the import machinery and native frames.
     fn names(&self, shown: &Shown<'_>) -> Option<(String, String)> {
-        let Frame::Python {
-            function,
-            file,
-            line,
-        } = *shown.frame
-        else {
-            return None;
-        };
         if shown.imports {
             return None;
         }
-        let function = escape_name(&self.model.string(function).replace(".<locals>.", "."));
-        let path = label::source_path(self.model.string(file));
-        Some((
-            function,
-            if line == 0 {
-                path
-            } else {
-                format!("{path}:{line}")
-            },
-        ))
+        names(self.model, shown.frame)
     }
+}
+
+/// `function  path:line` of a Python frame.
+pub(super) fn place(model: &Model, frame: FrameId, width: usize) -> String {
+    let names = model.frame(frame).and_then(|frame| names(model, frame));
+    names.map_or_else(String::new, |names| place_text(names, width, width))
+}
+
+/// What stands for an import, and the line that led to it, if any.
+pub(super) fn import_text(model: &Model, importer: FrameId, width: usize) -> (String, String) {
+    let room = width.saturating_sub(columns(IMPORT) + columns(CALLED_BY));
+    let caller = match place(model, importer, room) {
+        place if place.is_empty() => place,
+        place => format!("{CALLED_BY}{place}"),
+    };
+    (IMPORT.to_owned(), caller)
+}
+
+/// Function and `path:line`; `None` for native frames.
+fn names(model: &Model, frame: &Frame) -> Option<(String, String)> {
+    let Frame::Python {
+        function,
+        file,
+        line,
+    } = *frame
+    else {
+        return None;
+    };
+    let function = escape_name(&model.string(function).replace(".<locals>.", "."));
+    let path = label::source_path(model.string(file));
+    Some((
+        function,
+        if line == 0 {
+            path
+        } else {
+            format!("{path}:{line}")
+        },
+    ))
+}
+
+/// `function  path:line`, shortened to `width`: the path from its start, at least to `path_width`, then the function
+/// from its end.
+fn place_text((function, place): (String, String), width: usize, path_width: usize) -> String {
+    const GAP: &str = "  ";
+    let place = cut_start(&place, path_width);
+    // Each may use what the other leaves, and at least half.
+    let room = width.saturating_sub(GAP.len());
+    let function = cut_end(
+        &function,
+        (room / 2).max(room.saturating_sub(columns(&place))),
+    );
+    let place = cut_start(&place, room - columns(&function));
+    format!("{function}{GAP}{place}")
 }

@@ -1,17 +1,19 @@
 //! The top call sites: numbers in columns, and below them the useful part of the stack.
 //!
-//! Sites that are shown alike are one here; `pytrace report` tells them apart. Like the total, the list leaves `mmap`
-//! out, unless nothing else was recorded: one reservation would lead it.
+//! Sites that are shown alike are one row here, and what imports and the interpreter's start do is summed up;
+//! `pytrace report` has the whole stacks.
 
 use core::cmp::Reverse;
 use core::fmt;
 
-use pytrace_format::record::{Counters, Domain};
+use pytrace_format::record::Counters;
 
 use super::screen::{Screen, Tone};
-use super::shown::ShownStack;
+use super::shown::{self, ShownStack};
 use crate::Model;
-use crate::group::{self, SiteGroup};
+use crate::group;
+use crate::listed::{self, Common, Listed};
+use crate::origin::Origins;
 use crate::text::{Column, Table, columns, compact_count, count, cut_end, percent, size};
 
 const COLUMNS: [Column; 8] = [
@@ -30,6 +32,7 @@ const INDENT: &str = "      ";
 
 pub(super) fn draw<W: fmt::Write>(
     model: &Model,
+    origins: &Origins,
     top: usize,
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
@@ -38,17 +41,12 @@ pub(super) fn draw<W: fmt::Write>(
         let text = "call sites, live bytes and peak are not recorded in mode counts";
         return screen.flow(Tone::Dim, "", &[text.to_owned()]);
     }
-    if top == 0 || model.sites.is_empty() {
+    let rows = ranked_rows(model, origins);
+    if top == 0 || rows.is_empty() {
         return Ok(());
     }
-    let groups = ranked_groups(model);
-    let (listed, others) = groups.split_at(groups.len().min(top));
-    let bytes = |groups: &[SiteGroup]| {
-        groups.iter().fold(0u64, |sum, group| {
-            sum.saturating_add(group.counters.requested_bytes)
-        })
-    };
-    let all_bytes = bytes(&groups);
+    let (listed, others) = rows.split_at(rows.len().min(top));
+    let all_bytes = requested_bytes(&rows);
 
     let table = table(listed, all_bytes, screen.width());
     let lines = table.lines(screen.width());
@@ -58,47 +56,42 @@ pub(super) fn draw<W: fmt::Write>(
     for (index, line) in lines.iter().enumerate() {
         match index.checked_sub(1) {
             None => screen.line(&[(Tone::Dim, line)])?,
-            Some(index) => draw_site(model, line, table_width, &listed[index], screen)?,
+            Some(index) => draw_row(model, line, table_width, &listed[index], screen)?,
         }
     }
-    if others.is_empty() {
-        return Ok(());
-    }
-    let share = percent(bytes(others), all_bytes);
-    let sites = if others.len() == 1 { "site" } else { "sites" };
-    let text = format!(
-        "{share:>5} in {} other call {sites}",
-        count(others.len() as u64)
-    );
-    screen.flow(Tone::Dim, "", &[text])
+    draw_rest(&rows, others, all_bytes, screen)?;
+    draw_nameless(model, listed, screen)
 }
 
-/// The sites that are shown alike, by requested bytes.
-fn ranked_groups(model: &Model) -> Vec<SiteGroup> {
+fn requested_bytes(rows: &[Listed]) -> u64 {
+    rows.iter().fold(0, |sum, row| {
+        sum.saturating_add(row.counters.requested_bytes)
+    })
+}
+
+/// The rows, by requested bytes.
+fn ranked_rows(model: &Model, origins: &Origins) -> Vec<Listed> {
     let identities = group::frame_identities(model);
-    let mut groups = group::by_key(model, |stack| {
+    let mut rows = listed::rows(model, origins, listed::leading_domains(model), |stack| {
         ShownStack::find(model, stack).key(&identities)
     });
-    if groups.iter().any(|group| group.domain != Domain::Mmap) {
-        groups.retain(|group| group.domain != Domain::Mmap);
-    }
-    groups.sort_by_key(|group| {
-        let counters = &group.counters;
+    rows.sort_by_key(|row| {
+        let counters = &row.counters;
         (
             Reverse(counters.requested_bytes),
             Reverse(counters.allocations),
-            group.stack,
+            row.stack,
         )
     });
-    groups
+    rows
 }
 
-fn table(listed: &[SiteGroup], all_bytes: u64, width: usize) -> Table {
+fn table(listed: &[Listed], all_bytes: u64, width: usize) -> Table {
     let table_with = |format_count: fn(u64) -> String| {
         let mut table = Table::dense(&COLUMNS);
         listed
             .iter()
-            .for_each(|group| table.row(cells(group, all_bytes, format_count)));
+            .for_each(|row| table.row(cells(row, all_bytes, format_count)));
         table
     };
     let exact = table_with(count);
@@ -109,7 +102,7 @@ fn table(listed: &[SiteGroup], all_bytes: u64, width: usize) -> Table {
     }
 }
 
-fn cells(group: &SiteGroup, all_bytes: u64, format_count: fn(u64) -> String) -> Vec<String> {
+fn cells(row: &Listed, all_bytes: u64, format_count: fn(u64) -> String) -> Vec<String> {
     let Counters {
         allocations,
         reallocations,
@@ -118,7 +111,7 @@ fn cells(group: &SiteGroup, all_bytes: u64, format_count: fn(u64) -> String) -> 
         peak_bytes,
         temporary_allocations,
         ..
-    } = group.counters;
+    } = row.counters;
     let calls = allocations.saturating_add(reallocations);
     vec![
         percent(requested_bytes, all_bytes),
@@ -130,41 +123,108 @@ fn cells(group: &SiteGroup, all_bytes: u64, format_count: fn(u64) -> String) -> 
         size(live_bytes),
         size(peak_bytes),
         percent(temporary_allocations, allocations),
-        group.domain.name().to_owned(),
+        row.domain_text().to_owned(),
     ]
 }
 
-fn draw_site<W: fmt::Write>(
+fn draw_row<W: fmt::Write>(
     model: &Model,
-    row: &str,
+    numbers: &str,
     table_width: usize,
-    group: &SiteGroup,
+    row: &Listed,
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
-    let stack = ShownStack::find(model, group.stack);
     let room = screen.width() - INDENT.len();
-    let native = stack.native_text();
+    let beside = screen.width().saturating_sub(table_width + 1);
+    let (who, (innermost, callers)) = match row.common {
+        Common::Stack => {
+            let stack = ShownStack::find(model, row.stack);
+            let python = match stack.python_text(room) {
+                Some(python) => python,
+                None if model.process.no_stacks_reason.is_empty() => no_python(),
+                None => (String::new(), String::new()),
+            };
+            (stack.native_text(beside), python)
+        }
+        Common::Import(importer) => (
+            call_sites(row.sites),
+            shown::import_text(model, importer, room),
+        ),
+        Common::NoPython => (call_sites(row.sites), no_python()),
+    };
     // Behind the numbers where it fits, on a line of its own otherwise.
-    if columns(&native) <= screen.width().saturating_sub(table_width + 1) {
-        let padding = " ".repeat(table_width + 1 - columns(row));
+    if columns(&who) <= beside {
+        let padding = " ".repeat(table_width + 1 - columns(numbers));
         screen.line(&[
-            (Tone::Plain, row),
+            (Tone::Plain, numbers),
             (Tone::Plain, &padding),
-            (Tone::Plain, &native),
+            (Tone::Plain, &who),
         ])?;
     } else {
-        screen.line(&[(Tone::Plain, row)])?;
-        screen.line(&[
-            (Tone::Plain, INDENT),
-            (Tone::Plain, &cut_end(&native, room)),
-        ])?;
+        screen.line(&[(Tone::Plain, numbers)])?;
+        screen.line(&[(Tone::Plain, INDENT), (Tone::Plain, &cut_end(&who, room))])?;
     }
-    match stack.python_text(room) {
-        (innermost, _) if innermost.is_empty() => Ok(()),
-        (innermost, callers) => screen.line(&[
-            (Tone::Plain, INDENT),
-            (Tone::Strong, &innermost),
-            (Tone::Dim, &callers),
-        ]),
+    if innermost.is_empty() {
+        return Ok(());
     }
+    screen.line(&[
+        (Tone::Plain, INDENT),
+        (Tone::Strong, &innermost),
+        (Tone::Dim, &callers),
+    ])
+}
+
+/// What stands in the place of a line when no Python code ran.
+fn no_python() -> (String, String) {
+    ("(no Python code)".to_owned(), String::new())
+}
+
+fn call_sites(number: usize) -> String {
+    let sites = if number == 1 { "site" } else { "sites" };
+    format!("{} call {sites}", count(number as u64))
+}
+
+fn draw_rest<W: fmt::Write>(
+    rows: &[Listed],
+    others: &[Listed],
+    all_bytes: u64,
+    screen: &mut Screen<'_, W>,
+) -> fmt::Result {
+    if others.is_empty() {
+        return Ok(());
+    }
+    let sites = |rows: &[Listed]| rows.iter().map(|row| row.sites).sum();
+    let share = percent(requested_bytes(others), all_bytes);
+    let text = format!(
+        "{share:>5} in {} of {}",
+        count(sites(others) as u64),
+        call_sites(sites(rows))
+    );
+    screen.flow(Tone::Dim, "", &[text])
+}
+
+/// Says once why functions of the interpreter are shown as addresses.
+fn draw_nameless<W: fmt::Write>(
+    model: &Model,
+    listed: &[Listed],
+    screen: &mut Screen<'_, W>,
+) -> fmt::Result {
+    let is_nameless = |row: &Listed| {
+        row.common == Common::Stack && ShownStack::find(model, row.stack).is_nameless_interpreter()
+    };
+    let Some(row) = listed.iter().find(|row| is_nameless(row)) else {
+        return Ok(());
+    };
+    let file = ShownStack::find(model, row.stack).native_module();
+    let package = file.split(".so").next().unwrap_or_default();
+    screen.flow(
+        Tone::Dim,
+        "",
+        &[
+            format!("{file}+0x…: the file's symbol table does not tell;"),
+            "with debug symbols installed".to_owned(),
+            format!("(Debian: {package}-dbg)"),
+            "pytrace report names these functions".to_owned(),
+        ],
+    )
 }
