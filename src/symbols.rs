@@ -2,6 +2,7 @@
 //!
 //! The traced process names what it prints; the rest is named here, offline. Invariant: a file is believed only when its
 //! build id is the one in the capture, so a library that was replaced since then gives no names instead of wrong ones.
+//! Files that never had a build id are believed: nothing tells that they changed.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -113,7 +114,11 @@ impl SymbolFile {
     fn open(path: &Path, build_id: &[u8]) -> Result<SymbolFile, String> {
         let mut file = read(path)?;
         if file.build_id != build_id {
-            return Err("the file has changed since the capture".to_string());
+            return Err(match build_id {
+                [] => "the capture has no build id to tell whether the file is still the same",
+                _ => "the file has changed since the capture",
+            }
+            .to_string());
         }
         if !file.has_lines
             && let Some(debug_path) = debug_file(build_id)

@@ -101,6 +101,15 @@ pub fn without_parameters(function: &str) -> &str {
     }
 }
 
+/// Why functions of a file are shown as addresses, and what helps.
+pub fn about_addresses(file: &str) -> String {
+    let package = file.split(".so").next().unwrap_or(file);
+    format!(
+        "{file}+0x…: the file's symbol table does not tell; with debug symbols installed (Debian: {package}-dbg) \
+         pytrace report names these functions"
+    )
+}
+
 /// Whether a native function is one of the allocator's own entry points, which unoptimised builds do not leave before
 /// the allocation is seen.
 pub fn is_allocator(function: &str) -> bool {

@@ -46,6 +46,7 @@ struct Node {
 /// Whose code a frame is, as far as its file tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
+    /// Native, or what the interpreter runs to find itself.
     Native,
     ImportMachinery,
     Installed,
@@ -121,7 +122,9 @@ fn code_of(model: &Model, frame: &Frame) -> Code {
         return Code::Native;
     };
     let file = model.string(file);
-    if label::is_import_machinery(file) {
+    if file == "<frozen getpath>" {
+        Code::Native
+    } else if label::is_import_machinery(file) {
         Code::ImportMachinery
     } else if label::is_installed(file) {
         Code::Installed
@@ -181,6 +184,7 @@ mod tests {
         assert_eq!(origin(&through), (Cause::Code, line("app.py", 9)));
         assert_eq!(origin(&[(LIBRARY, 1)]), (Cause::Code, None));
         assert_eq!(origin(&[]), (Cause::NoPython, None));
+        assert_eq!(origin(&[("<frozen getpath>", 1)]), (Cause::NoPython, None));
     }
 
     #[test]

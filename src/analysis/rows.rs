@@ -76,35 +76,48 @@ pub enum Subject {
     Group(RowKey),
 }
 
-/// All rows, those that count most by `metric` first.
-pub fn rows(model: &Model, grouping: Grouping, metric: Metric) -> Vec<Row> {
+/// All rows of the sites in `domains`, those that count most by `metric` first.
+pub fn rows(
+    model: &Model,
+    grouping: Grouping,
+    metric: Metric,
+    domains: impl Fn(Domain) -> bool,
+) -> Vec<Row> {
     let mut rows = match grouping {
-        Grouping::Site => sites(model),
-        _ => groups(model, grouping, metric),
+        Grouping::Site => sites(model, domains),
+        _ => groups(model, grouping, metric, domains),
     };
     // Equal rows keep the order of their first sites: the same capture gives the same report.
     rows.sort_by_key(|row| Reverse(metric.of(&row.counters)));
     rows
 }
 
-fn sites(model: &Model) -> Vec<Row> {
+fn sites(model: &Model, domains: impl Fn(Domain) -> bool) -> Vec<Row> {
     let groups = by_frames(model).into_iter();
-    let rows = groups.map(|group| Row {
-        subject: Subject::Site(group.domain),
-        stack: group.stack,
-        sites: group.sites,
-        counters: group.counters,
-    });
+    let rows = groups
+        .filter(|group| domains(group.domain))
+        .map(|group| Row {
+            subject: Subject::Site(group.domain),
+            stack: group.stack,
+            sites: group.sites,
+            counters: group.counters,
+        });
     rows.collect()
 }
 
-fn groups(model: &Model, grouping: Grouping, metric: Metric) -> Vec<Row> {
+fn groups(
+    model: &Model,
+    grouping: Grouping,
+    metric: Metric,
+    domains: impl Fn(Domain) -> bool,
+) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     // By handles first, so that names are put together once a place and not once a site.
     let mut row_of_place: HashMap<Place, usize> = HashMap::new();
     let mut row_of_key: HashMap<RowKey, usize> = HashMap::new();
     let mut most: Vec<u64> = Vec::new();
-    for (site, counters) in model.sites_with_counters() {
+    let sites = model.sites_with_counters();
+    for (site, counters) in sites.filter(|(site, _)| domains(site.domain)) {
         let place = Place::of(model, site.stack).at(grouping);
         let row = *row_of_place.entry(place).or_insert_with(|| {
             let key = place.key(model, grouping);
@@ -254,7 +267,7 @@ mod tests {
     }
 
     fn shown(grouping: Grouping) -> Vec<String> {
-        let rows = rows(&model(), grouping, Metric::Allocated);
+        let rows = rows(&model(), grouping, Metric::Allocated, |_| true);
         let lines = rows.iter().map(|row| match &row.subject {
             Subject::Site(domain) => panic!("{domain:?}"),
             Subject::Group(key) => format!(
@@ -272,7 +285,7 @@ mod tests {
 
     #[test]
     fn sites_are_those_that_a_reader_can_tell_apart() {
-        let rows = rows(&model(), Grouping::Site, Metric::Allocated);
+        let rows = rows(&model(), Grouping::Site, Metric::Allocated, |_| true);
         let sites: Vec<_> = rows
             .iter()
             .map(|row| (row.sites, row.counters.requested_bytes))
@@ -289,7 +302,7 @@ mod tests {
 
     #[test]
     fn equal_rows_keep_the_order_of_the_capture() {
-        let rows = rows(&model(), Grouping::Site, Metric::Live);
+        let rows = rows(&model(), Grouping::Site, Metric::Live, |_| true);
         let bytes: Vec<_> = rows
             .iter()
             .map(|row| row.counters.requested_bytes)
@@ -334,7 +347,7 @@ mod tests {
     #[test]
     fn the_stack_shown_is_the_heaviest() {
         let model = model();
-        let row = &rows(&model, Grouping::Line, Metric::Allocated)[1];
+        let row = &rows(&model, Grouping::Line, Metric::Allocated, |_| true)[1];
         assert_eq!(model.stack_frames(row.stack).count(), 2);
     }
 }

@@ -21,12 +21,12 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     for note in symbols::name_native_frames(&mut capture.model) {
         super::say(&note);
     }
-    let report = Report::new(
-        &capture,
-        arguments.metric.into(),
-        arguments.by.into(),
-        arguments.top,
-    );
+    let report = Report {
+        capture: &capture,
+        metric: arguments.metric.into(),
+        grouping: arguments.by.into(),
+        top: arguments.top,
+    };
     let path = arguments.output.as_deref();
     let not_written = |source| Error::not_written(path, source);
     match path {

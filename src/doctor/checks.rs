@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pytrace_model::text::escape_name;
+use pytrace_model::text::{cut_end, escape_name};
 
 use super::probe::{Findings, Identity, Run};
 use super::settings;
@@ -235,11 +235,15 @@ impl Checkup {
     }
 }
 
+/// Columns quoted of what a program said.
+const LONGEST_QUOTE: usize = 80;
+
 fn not_run(file: &str, traced: &Run, alone: Option<&Run>) -> String {
     let last_line = |run: &Run| {
         let line = run.stderr.lines().rfind(|line| !line.trim().is_empty());
         line.map_or(String::new(), |line| {
-            format!(" ({})", escape_name(line.trim()))
+            // A program that is no Python may repeat all that it was given.
+            format!(" ({})", cut_end(&escape_name(line.trim()), LONGEST_QUOTE))
         })
     };
     let why = |run: &Run| {
@@ -319,6 +323,23 @@ mod tests {
         };
         let finding = fatal(&findings(Executable::Unknown, Some(silent)));
         assert!(finding.contains("drops LD_PRELOAD"), "{finding}");
+    }
+
+    #[test]
+    fn what_a_program_repeats_is_cut() {
+        let run = Run {
+            failure: Some("it ended with exit status: 2".into()),
+            stderr: format!("ls: cannot access '{}'\n", "import sys\\n".repeat(90)),
+            ..Run::default()
+        };
+        let mut findings = findings(Executable::Unknown, Some(run.clone()));
+        findings.alone = Some(run);
+        let finding = fatal(&findings);
+        assert!(
+            finding.contains("(ls: cannot access 'import sys"),
+            "{finding}"
+        );
+        assert!(finding.len() < 200, "{finding}");
     }
 
     #[test]

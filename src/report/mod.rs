@@ -3,7 +3,7 @@
 pub mod json;
 pub mod text;
 
-use crate::analysis::{Grouping, Metric, Row, rows};
+use crate::analysis::{Grouping, Metric};
 use crate::capture::Capture;
 
 /// What a report is about.
@@ -15,26 +15,6 @@ pub struct Report<'a> {
     pub metric: Metric,
     /// What one row is.
     pub grouping: Grouping,
-    /// The rows, sorted, all of them.
-    pub rows: Vec<Row>,
     /// How many rows were asked for; `None` leaves it to the form of the report.
     pub top: Option<usize>,
-}
-
-impl<'a> Report<'a> {
-    /// Gathers the rows.
-    pub fn new(
-        capture: &'a Capture,
-        metric: Metric,
-        grouping: Grouping,
-        top: Option<usize>,
-    ) -> Report<'a> {
-        Report {
-            capture,
-            metric,
-            grouping,
-            rows: rows(&capture.model, grouping, metric),
-            top,
-        }
-    }
 }

@@ -159,6 +159,7 @@ fn json_has_every_field_of_the_interface() {
         json!({
             "allocations": 5, "reallocations": 0, "frees": 0, "requested_bytes": 150, "served_bytes": 160,
             "live_blocks": 5, "live_bytes": 150, "peak_bytes": 150, "max_live_bytes": 150, "temporary_allocations": 2,
+            "served_known": true,
             "sizes": {
                 "p50": 30, "p90": 30, "p99": 30, "p999": 30, "max": 30, "mean": 30.0,
                 "buckets": [ { "from": 30, "to": 30, "allocations": 5, "requested_bytes": 150, "live_blocks": 5 } ]
@@ -170,7 +171,7 @@ fn json_has_every_field_of_the_interface() {
         json!({
             "allocations": 6, "reallocations": 0, "frees": 0, "requested_bytes": 1150, "served_bytes": 1162,
             "live_blocks": 6, "live_bytes": 1150, "peak_bytes": 1150, "max_live_bytes": 1150,
-            "temporary_allocations": 3, "peak_at_s": 1.0
+            "temporary_allocations": 3, "served_known": true, "peak_at_s": 1.0
         })
     );
     assert_eq!(
@@ -333,7 +334,7 @@ fn text_shows_whole_stacks_and_escapes_names() {
     assert_eq!(answer.code(), 0);
     assert!(!answer.stdout.contains('\u{1b}'));
     for part in [
-        "call sites by bytes asked for (3)",
+        "call sites by bytes asked for (3 rows for 4 call sites)",
         "f\\x1b[31m  a\\nb.py:3",
         "_PyLong_New (libp.so)",
         "main  json/decoder.py:7",
@@ -346,10 +347,95 @@ fn text_shows_whole_stacks_and_escapes_names() {
     }
     let answer = report(&synth.file(), &["--top", "1", "--by", "function"]);
     assert!(
-        answer
-            .stdout
-            .contains("functions by bytes asked for (1 of 3; more with --top)")
+        answer.stdout.contains(
+            "functions by bytes asked for (1 of 3 rows for 4 call sites; more with --top)"
+        )
     );
+}
+
+#[test]
+fn text_sums_up_imports_and_the_start_and_puts_mappings_beside() {
+    let mut synth = small(Mode::Sites);
+    let app = [1, 2].map(|line| synth.python("<module>", "/home/ann/app.py", line));
+    let library = synth.python("<module>", "/v/lib/python3.12/site-packages/lib.py", 1);
+    let machinery = synth.python("_load", "<frozen importlib._bootstrap>", 7);
+    let start = synth.native("/usr/bin/python3", 0x10, "Py_Main");
+    for (domain, frames) in [
+        (Domain::Mem, &[machinery, app[0]][..]),
+        (Domain::Mem, &[library, machinery, app[0]]),
+        (Domain::Object, &[library, machinery, app[0]]),
+        (Domain::Raw, &[start]),
+        (Domain::Mmap, &[library, machinery, app[0]]),
+        (Domain::Mem, &[app[1]]),
+    ] {
+        let stack = synth.stack(frames);
+        synth.site(domain, stack, counters(1, 10));
+    }
+    let text = report(&synth.file(), &[]).stdout;
+    for part in [
+        "call sites by bytes asked for (5 rows for 8 call sites)",
+        "several domains, 3 allocations",
+        "        (import) in 3 call sites\n        <module>  /home/ann/app.py:1\n",
+        "        (no Python code) in 1 call site\n",
+        "        <module>  /home/ann/app.py:2\n",
+        "mappings, beside the total: call sites by bytes asked for (1 row for 1 call site)",
+        "        <module>  lib.py:1\n        (import: 1 frame of importlib)\n        <module>  /home/ann/app.py:1\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    let lines = text.split("lines of the program").nth(1).unwrap();
+    assert!(
+        lines.contains("<module>  /home/ann/app.py:1  (import)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn text_keeps_its_numbers_within_the_width() {
+    let mut synth = small(Mode::Sites);
+    let line = synth.python("f", "a.py", 3);
+    let stack = synth.stack(&[line]);
+    let everything = Counters {
+        allocations: 123_456_789,
+        reallocations: 123_456_789,
+        frees: 1,
+        requested_bytes: 123_456_789,
+        served_bytes: 223_456_789,
+        live_blocks: 123_456_788,
+        live_bytes: 123_456_789,
+        peak_bytes: 123_456_789,
+        temporary_allocations: 123_456_789,
+    };
+    synth.site(Domain::Mem, stack, everything);
+    for words in [
+        [].as_slice(),
+        &["--by", "line"],
+        &["--metric", "temporary", "--by", "module"],
+    ] {
+        let text = report(&synth.file(), words).stdout;
+        assert!(text.contains("123,456,789"), "{text}");
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{widest:?} columns in\n{text}");
+    }
+}
+
+#[test]
+fn text_lists_the_marks() {
+    let mut synth = small(Mode::Sites);
+    for number in 0..23 {
+        synth.record(Record::Mark(Mark {
+            at_ns: 1_500_000_000,
+            name: format!("mark {number}\u{1b}"),
+        }));
+    }
+    let text = report(&synth.file(), &[]).stdout;
+    for part in [
+        "\nmarks\n    1.50 s  mark 0\\x1b\n",
+        "\n         3  more, with",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    assert_eq!(text.matches("mark 1").count(), 11, "1 and 10 to 19");
 }
 
 #[test]
@@ -457,21 +543,37 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn a_library_that_changed_since_gives_no_names() {
+fn a_library_that_may_have_changed_gives_no_names() {
     let mut synth = small(Mode::Sites);
     let other = synth.native("/bin/sh", 0x1000, "");
     let stack = synth.stack(&[other]);
     synth.site(Domain::Raw, stack, counters(1, 1));
-    // A hand-made module has no build id, and a distribution's shell has one.
-    let answer = report(&synth.file(), &["--format", "json", "--by", "site"]);
-    assert_eq!(
-        answer.only_line(),
-        "no names for a frame in '/bin/sh': the file has changed since the capture"
-    );
-    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
-    let sites = found["sites"].as_array().unwrap();
-    let raw = sites.iter().find(|site| site["domain"] == "raw").unwrap();
-    assert_eq!(raw["stack"][0]["function"], Value::Null);
-    assert_eq!(raw["stack"][0]["address"], 0x1000);
-    assert!(report(&synth.file(), &[]).stdout.contains("sh+0x1000"));
+    // A distribution's shell has a build id, and another one than these.
+    for (recorded, reason) in [
+        (vec![7; 20], "the file has changed since the capture"),
+        (
+            Vec::new(),
+            "the capture has no build id to tell whether the file is still the same",
+        ),
+    ] {
+        let mut synth_with_ids = Synth::new();
+        for mut record in synth.records().iter().cloned() {
+            if let Record::Module(module) = &mut record {
+                module.build_id.clone_from(&recorded);
+            }
+            synth_with_ids.record(record);
+        }
+        let answer = report(&synth_with_ids.file(), &["--format", "json"]);
+        assert_eq!(
+            answer.only_line(),
+            format!("no names for a frame in '/bin/sh': {reason}")
+        );
+        let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let sites = found["sites"].as_array().unwrap();
+        let raw = sites.iter().find(|site| site["domain"] == "raw").unwrap();
+        assert_eq!(raw["stack"][0]["function"], Value::Null);
+        assert_eq!(raw["stack"][0]["address"], 0x1000);
+        let text = report(&synth_with_ids.file(), &[]).stdout;
+        assert!(text.contains("sh+0x1000"), "{text}");
+    }
 }

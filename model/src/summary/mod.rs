@@ -68,6 +68,20 @@ pub fn render(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::R
     Ok(())
 }
 
+/// Writes the program's own lines, as the summary lists them, and nothing when there are none.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_lines(
+    model: &Model,
+    origins: &Origins,
+    style: &Style,
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
+    let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
+    lines::draw(model, origins, style.top, &mut screen)
+}
+
 /// Whether live bytes, peak, temporary allocations and sites are known at all.
 fn has_live_bytes(model: &Model) -> bool {
     model.settings.mode != Mode::Counts

@@ -12,6 +12,7 @@ use super::screen::{Screen, Tone};
 use super::shown::{self, ShownStack};
 use crate::Model;
 use crate::group;
+use crate::label;
 use crate::listed::{self, Common, Listed};
 use crate::origin::Origins;
 use crate::text::{Column, Table, columns, compact_count, count, cut_end, percent, size};
@@ -216,15 +217,5 @@ fn draw_nameless<W: fmt::Write>(
         return Ok(());
     };
     let file = ShownStack::find(model, row.stack).native_module();
-    let package = file.split(".so").next().unwrap_or_default();
-    screen.flow(
-        Tone::Dim,
-        "",
-        &[
-            format!("{file}+0x…: the file's symbol table does not tell;"),
-            "with debug symbols installed".to_owned(),
-            format!("(Debian: {package}-dbg)"),
-            "pytrace report names these functions".to_owned(),
-        ],
-    )
+    screen.flow(Tone::Dim, "", &[label::about_addresses(&file)])
 }

@@ -42,6 +42,7 @@ impl CounterFields {
 pub(super) struct TotalFields {
     #[serde(flatten)]
     counters: CounterFields,
+    served_known: bool,
     max_live_bytes: Option<u64>,
     peak_at_s: Option<f64>,
 }
@@ -51,6 +52,7 @@ impl TotalFields {
         let total = model.scope(Scope::Total);
         TotalFields {
             counters: CounterFields::of(&total.counters, model),
+            served_known: model.knows_served_bytes(Scope::Total),
             max_live_bytes: with_live_table(model, total.max_live_bytes),
             peak_at_s: with_live_table(model, seconds(total.max_live_at_ns)),
         }
@@ -81,6 +83,7 @@ impl Serialize for Domains<'_> {
 struct DomainFields {
     #[serde(flatten)]
     counters: CounterFields,
+    served_known: bool,
     max_live_bytes: Option<u64>,
     sizes: SizeFields,
 }
@@ -94,6 +97,7 @@ impl DomainFields {
             .map(|sizes| sizes.buckets.as_slice());
         DomainFields {
             counters: CounterFields::of(&scope.counters, model),
+            served_known: model.knows_served_bytes(Scope::Domain(domain)),
             max_live_bytes: with_live_table(model, scope.max_live_bytes),
             sizes: SizeFields::of(buckets.unwrap_or_default(), scope.max_size_bytes),
         }

@@ -27,16 +27,16 @@ pub const SCHEMA: &str = "pytrace.report/1";
 /// Writes the report, on one line.
 pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
     let model = &report.capture.model;
+    let all_rows = |grouping| analysis::rows(model, grouping, report.metric, |_| true);
+    let mut sites = all_rows(Grouping::Site);
     // A grouping comes beside the sites, not in their place: `sites` means the same in every report.
-    let other_rows = match report.grouping {
-        Grouping::Site => Vec::new(),
-        _ => analysis::rows(model, Grouping::Site, report.metric),
+    let mut groups = match report.grouping {
+        Grouping::Site => None,
+        grouping => Some(all_rows(grouping)),
     };
-    let shown = &report.rows[..report.top.unwrap_or(usize::MAX).min(report.rows.len())];
-    let (sites, groups) = match report.grouping {
-        Grouping::Site => (shown, None),
-        _ => (other_rows.as_slice(), Some(shown)),
-    };
+    if let Some(top) = report.top {
+        groups.as_mut().unwrap_or(&mut sites).truncate(top);
+    }
     let has_sites = model.settings.mode != Mode::Counts;
     let rows = |rows| Rows { model, rows };
     let document = Document {
@@ -47,8 +47,8 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
         domains: Domains { model },
         total: TotalFields::of(model),
         pymalloc: PymallocFields::of(model),
-        sites: has_sites.then(|| rows(sites)),
-        groups: groups.filter(|_| has_sites).map(rows),
+        sites: has_sites.then(|| rows(&sites)),
+        groups: groups.as_deref().filter(|_| has_sites).map(rows),
         timeline: timeline(model),
         marks: marks(model),
         shutdown: ShutdownFields {

@@ -1,0 +1,103 @@
+//! The text report: the summary that the traced program prints, then more rows, with whole stacks.
+
+mod list;
+mod row;
+
+use std::io::{self, Write};
+
+use pytrace_model::Model;
+use pytrace_model::listed::leading_domains;
+use pytrace_model::origin::Origins;
+use pytrace_model::record::Mode;
+use pytrace_model::summary::{self, Style};
+use pytrace_model::text::{count, duration, escape_name};
+
+use super::Report;
+use crate::analysis::Grouping;
+use crate::capture::{Capture, Ending};
+use list::List;
+
+/// Rows listed when no number is asked for.
+const ROWS: usize = 25;
+
+/// Rows of mappings then, which stand beside the total.
+const MAPPINGS: usize = 5;
+
+/// Lines of the program listed.
+const LINES: usize = 10;
+
+/// Marks listed.
+const MARKS: usize = 20;
+
+/// Writes the report for a screen of `width` columns. Stacks are not cut to it: who asks for a report wants them whole.
+pub fn write(
+    report: &Report<'_>,
+    width: usize,
+    colour: bool,
+    mut out: impl Write,
+) -> io::Result<()> {
+    let model = &report.capture.model;
+    if let Some(state) = unfinished(report.capture) {
+        writeln!(out, "{state}\n")?;
+    }
+    let mut style = Style {
+        width,
+        colour,
+        top: 0,
+        footer: None,
+    };
+    let mut head = String::new();
+    summary::render(model, &style, &mut head).map_err(io::Error::other)?;
+    out.write_all(head.as_bytes())?;
+    marks(model, &mut out)?;
+    if model.settings.mode == Mode::Counts {
+        return Ok(());
+    }
+
+    let origins = Origins::of(model);
+    if report.grouping == Grouping::Site {
+        style.top = LINES;
+        let mut lines = String::new();
+        summary::render_lines(model, &origins, &style, &mut lines).map_err(io::Error::other)?;
+        out.write_all(lines.as_bytes())?;
+    }
+    let is_leading = leading_domains(model);
+    let leading = List::leading(report, &origins, &is_leading, report.top.unwrap_or(ROWS));
+    leading.write(width, colour, &mut out)?;
+    let is_beside = |domain| !is_leading(domain);
+    let mappings = List::beside(report, is_beside, report.top.unwrap_or(MAPPINGS));
+    if !mappings.is_empty() {
+        mappings.write(width, colour, &mut out)?;
+    }
+    leading.about_addresses(width, &mut out)
+}
+
+/// What the summary cannot know: whether a process without an end is still there.
+fn unfinished(capture: &Capture) -> Option<String> {
+    let flushed = duration(capture.duration_ns());
+    match capture.ending {
+        Ending::Running => Some(format!(
+            "still running: this is what it had written after {flushed}"
+        )),
+        Ending::Lost => Some(format!(
+            "lost: the process is gone and wrote no end (killed?); this is what it had written after {flushed}"
+        )),
+        Ending::Exit | Ending::Exec | Ending::Signal => None,
+    }
+}
+
+fn marks(model: &Model, out: &mut impl Write) -> io::Result<()> {
+    let marks = &model.marks;
+    if marks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nmarks")?;
+    for mark in marks.iter().take(MARKS) {
+        let at = duration(mark.at_ns);
+        writeln!(out, "{at:>10}  {}", escape_name(&mark.name))?;
+    }
+    match marks.len().saturating_sub(MARKS) {
+        0 => Ok(()),
+        more => writeln!(out, "{:>10}  more, with --format json", count(more as u64)),
+    }
+}
