@@ -239,6 +239,11 @@ impl Session {
         stop();
         let session = begin(parent.python, settings, parent.tree.clone(), true);
         if let Some(arenas) = arenas {
+            session
+                .aggregator
+                .lock()
+                .books
+                .inherit_arenas(arenas.sizes());
             *session.arenas.lock() = arenas;
         }
         session

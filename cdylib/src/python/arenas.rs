@@ -81,6 +81,11 @@ impl Arenas {
             .map(|&(_, size)| size as u64)
     }
 
+    /// Sizes of the arenas that are mapped.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = u64> {
+        self.mapped.iter().map(|&(_, size)| size as u64)
+    }
+
     /// What a forked child has of its parent's arenas: the same ones, counted from here on.
     pub(crate) fn inherited(&self) -> Arenas {
         let count = self.mapped.len() as u64;

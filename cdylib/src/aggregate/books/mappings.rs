@@ -9,6 +9,8 @@ use crate::stack::names::FastMap;
 /// A mapping that is live, whole or in part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mapping {
+    /// Where it began when it was made.
+    start: u64,
     /// The site that made it.
     site: u32,
     /// Bytes of it that are still mapped.
@@ -20,6 +22,8 @@ struct Mapping {
 /// What a block lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Removed {
+    /// Where the block began when it was made.
+    pub(crate) start: u64,
     /// The site that made the block.
     pub(crate) site: u32,
     /// Bytes taken off.
@@ -59,6 +63,7 @@ impl Mappings {
         self.live.insert(
             block,
             Mapping {
+                start,
                 site,
                 bytes,
                 born_bytes: bytes,
@@ -130,6 +135,7 @@ impl Mappings {
             let bytes = piece.end - piece.start;
             mapping.bytes -= bytes;
             removed.push(Removed {
+                start: mapping.start,
                 site: mapping.site,
                 bytes,
                 born_bytes: mapping.born_bytes,

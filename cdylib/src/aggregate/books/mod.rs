@@ -29,7 +29,7 @@ pub(crate) struct ThreadState {
     pending: Option<Pending>,
     /// The pieces of mappings that a `mremap` took out.
     pending_pieces: Vec<Piece>,
-    /// Address of the last birth; 0 when it was freed.
+    /// Address of the last birth, of a block or a mapping; 0 when it was freed.
     last_birth: u64,
 }
 
@@ -186,6 +186,14 @@ impl Books {
             Kind::ResizeOut => self.resize_out(thread, event.address()),
             Kind::ResizeIn => self.resize_in(thread, event, request),
             _ => self.resize_failed(thread),
+        }
+    }
+
+    /// Takes over the arenas that a forked child has from its parent.
+    pub(crate) fn inherit_arenas(&mut self, sizes: impl Iterator<Item = u64>) {
+        for bytes in sizes {
+            self.pools
+                .arena_mapped(bytes, arenas::pool_bytes(bytes), self.peak);
         }
     }
 

@@ -14,11 +14,11 @@ impl Books {
         }
         let (address, size) = (event.address(), request.size);
         match event.kind() {
-            Kind::Birth => self.map(event, size),
+            Kind::Birth => self.map(thread, event, size),
             // What a `ResizeOut` took out is gone.
             Kind::Death => {
                 let pieces = core::mem::take(&mut thread.pending_pieces);
-                self.unmap(pieces);
+                self.unmap(thread, pieces);
             }
             Kind::ResizeOut => thread.pending_pieces = self.mappings.take(address, size),
             Kind::ResizeFailed => self
@@ -26,31 +26,38 @@ impl Books {
                 .put_back(core::mem::take(&mut thread.pending_pieces)),
             _ => {
                 let pieces = core::mem::take(&mut thread.pending_pieces);
-                self.remap(pieces, event, size);
+                self.remap(thread, pieces, event, size);
             }
         }
     }
 
-    fn map(&mut self, event: Event, size: u64) {
+    fn map(&mut self, thread: &mut ThreadState, event: Event, size: u64) {
         let overlaid = self.mappings.take(event.address(), size);
-        self.unmap(overlaid);
+        self.unmap(thread, overlaid);
         self.mappings.insert(event.address(), size, event.site());
         let block = Block {
             site: event.site(),
             size,
         };
+        thread.last_birth = event.address();
         self.enter_new(Domain::Mmap, block, size);
     }
 
     /// Takes pieces of mappings off the books: a block that loses its last byte is freed.
-    fn unmap(&mut self, pieces: Vec<Piece>) {
+    fn unmap(&mut self, thread: &mut ThreadState, pieces: Vec<Piece>) {
         let peak = self.peak;
         for removed in self.mappings.settle(&pieces) {
             if !self.is_shown(Domain::Mmap) {
                 continue;
             }
             if removed.ended {
-                self.site(removed.site).tally.death(removed.bytes, peak);
+                let temporary = thread.last_birth == removed.start;
+                if temporary {
+                    thread.last_birth = 0;
+                }
+                let tally = &mut self.site(removed.site).tally;
+                tally.death(removed.bytes, peak);
+                tally.temporary += u64::from(temporary);
                 self.sizes[Domain::Mmap as usize].freed(removed.born_bytes);
             } else {
                 self.site(removed.site).tally.shrink(removed.bytes, peak);
@@ -61,13 +68,13 @@ impl Books {
 
     /// A mapping was resized or moved. One that is moved whole keeps its identity, as a reallocated block does; part of
     /// one becomes a block of its own; one that was never counted stays uncounted.
-    fn remap(&mut self, pieces: Vec<Piece>, event: Event, size: u64) {
+    fn remap(&mut self, thread: &mut ThreadState, pieces: Vec<Piece>, event: Event, size: u64) {
         if pieces.is_empty() {
             return;
         }
         if !self.mappings.is_whole_block(&pieces) {
-            self.unmap(pieces);
-            return self.map(event, size);
+            self.unmap(thread, pieces);
+            return self.map(thread, event, size);
         }
         let settled = self.mappings.settle(&pieces);
         let (Some(last), bytes) = (
@@ -78,7 +85,7 @@ impl Books {
         };
         let whole = Removed { bytes, ..*last };
         let overlaid = self.mappings.take(event.address(), size);
-        self.unmap(overlaid);
+        self.unmap(thread, overlaid);
         self.mappings.insert(event.address(), size, event.site());
         self.site(event.site()).domain = Domain::Mmap as u8;
         if !self.is_shown(Domain::Mmap) {
