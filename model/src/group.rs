@@ -27,7 +27,7 @@ pub struct SiteGroup {
 /// Groups the sites of a model by domain and frames, in the order in which the groups first occur. Names added to
 /// [`Model::native_names`] before it make more frames equal.
 pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
-    let stacks = stack_identities(model);
+    let stacks = stack_identities(model, &frame_identities(model));
     let mut row_of_key = BTreeMap::new();
     let mut groups: Vec<SiteGroup> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
@@ -49,9 +49,8 @@ pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
     groups
 }
 
-/// For each stack, the first row of the stacks that a reader cannot tell from it.
-pub fn stack_identities(model: &Model) -> Vec<u32> {
-    let frames = frame_identities(model);
+/// For each stack, the first row of the stacks that a reader cannot tell from it, given the same for the frames.
+pub fn stack_identities(model: &Model, frames: &[u32]) -> Vec<u32> {
     // A parent comes before its children, so its own identity is known when theirs is asked for.
     let mut stacks: Vec<u32> = Vec::with_capacity(model.stacks.len());
     let mut nodes = BTreeMap::new();

@@ -10,8 +10,8 @@ use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::{Counters, Domain, Frame};
 
 use crate::Model;
-use crate::group::{add, frame_identities};
-use crate::origin::{Cause, Origin, Origins};
+use crate::group::add;
+use crate::origin::{Cause, Origins};
 
 /// What the call sites of a row have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,6 @@ pub fn rows<K: Ord>(
     domains: impl Fn(Domain) -> bool,
     mut key_of: impl FnMut(StackId) -> K,
 ) -> Vec<Listed> {
-    let identities = frame_identities(model);
     let mut row_of_key = BTreeMap::new();
     let mut rows: Vec<Listed> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
@@ -91,7 +90,7 @@ pub fn rows<K: Ord>(
         let origin = origins.get(site.stack);
         let (key, common) = match origin.cause {
             Cause::Import => (
-                Key::Import(identity(&identities, origin)),
+                Key::Import(origins.identity(origin.line)),
                 Common::Import(origin.line),
             ),
             Cause::NoPython if is_of_interpreter(model, site.stack) => {
@@ -129,7 +128,6 @@ pub fn requested_bytes(model: &Model, domains: impl Fn(Domain) -> bool) -> u64 {
 
 /// The lines of the program's own code, in the order in which they first occur.
 pub fn own_lines(model: &Model, origins: &Origins, domains: impl Fn(Domain) -> bool) -> Vec<Line> {
-    let identities = frame_identities(model);
     let mut line_of_identity = BTreeMap::new();
     let mut lines: Vec<Line> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
@@ -138,7 +136,7 @@ pub fn own_lines(model: &Model, origins: &Origins, domains: impl Fn(Domain) -> b
             continue;
         }
         let line = *line_of_identity
-            .entry(identity(&identities, origin))
+            .entry(origins.identity(origin.line))
             .or_insert_with(|| {
                 lines.push(Line {
                     frame: origin.line,
@@ -154,11 +152,6 @@ pub fn own_lines(model: &Model, origins: &Origins, domains: impl Fn(Domain) -> b
         }
     }
     lines
-}
-
-fn identity(identities: &[u32], origin: Origin) -> Option<u32> {
-    let row = origin.line.index()?;
-    identities.get(row).copied()
 }
 
 /// Whether a stack without Python code is the interpreter's. Other libraries have threads of their own, which are no part

@@ -1,10 +1,12 @@
 //! Whose doing a stack is: a line of the program itself, an import, or the interpreter without any Python code.
 //!
-//! A parent comes before its children in the table, so one walk over the nodes tells it for all stacks, however deep.
+//! A parent comes before its children in the table, so one walk over the nodes tells it for all stacks, however deep. What
+//! can be told of a frame is found once, since lists ask for it once a site.
 
 use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::Frame;
 
+use crate::group::frame_identities;
 use crate::{Model, label};
 
 /// What runs when a stack allocates.
@@ -32,6 +34,8 @@ pub struct Origin {
 #[derive(Clone, Debug)]
 pub struct Origins {
     nodes: Vec<Node>,
+    codes: Vec<Code>,
+    identities: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,7 +49,7 @@ struct Node {
 
 /// Whose code a frame is, as far as its file tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Code {
+pub(crate) enum Code {
     /// Native, or what the interpreter runs to find itself.
     Native,
     ImportMachinery,
@@ -58,11 +62,7 @@ enum Code {
 impl Origins {
     /// Finds the origins of all stacks.
     pub fn of(model: &Model) -> Origins {
-        let codes: Vec<_> = model
-            .frames
-            .iter()
-            .map(|frame| code_of(model, frame))
-            .collect();
+        let codes = codes(model);
         let mut nodes: Vec<Node> = Vec::with_capacity(model.stacks.len());
         for stack in &model.stacks {
             let caller = stack.parent.index().and_then(|row| nodes.get(row));
@@ -74,13 +74,33 @@ impl Origins {
             };
             nodes.push(node);
         }
-        Origins { nodes }
+        Origins {
+            nodes,
+            codes,
+            identities: frame_identities(model),
+        }
     }
 
     /// The origin of a stack.
     pub fn get(&self, stack: StackId) -> Origin {
         let node = stack.index().and_then(|row| self.nodes.get(row));
         node.map_or(Origin::default(), |node| node.origin)
+    }
+
+    /// For each frame, the first row of the frames that a reader cannot tell from it.
+    pub fn frame_identities(&self) -> &[u32] {
+        &self.identities
+    }
+
+    /// Whose code a frame is.
+    pub(crate) fn code(&self, frame: FrameId) -> Code {
+        let code = frame.index().and_then(|row| self.codes.get(row));
+        code.copied().unwrap_or(Code::Native)
+    }
+
+    /// What two frames have in common that a reader cannot tell apart.
+    pub(crate) fn identity(&self, frame: FrameId) -> Option<u32> {
+        self.identities.get(frame.index()?).copied()
     }
 }
 
@@ -117,11 +137,20 @@ fn called(model: &Model, caller: Node, frame: FrameId, code: Code) -> Node {
     }
 }
 
-fn code_of(model: &Model, frame: &Frame) -> Code {
-    let Frame::Python { file, .. } = *frame else {
-        return Code::Native;
+/// Whose code each frame is.
+fn codes(model: &Model) -> Vec<Code> {
+    let mut of_file = vec![None; model.strings.len()];
+    let code_of = |frame: &Frame| match *frame {
+        Frame::Native { .. } => Code::Native,
+        Frame::Python { file, .. } => match file.index().and_then(|row| of_file.get_mut(row)) {
+            Some(known) => *known.get_or_insert_with(|| code_of_file(model.string(file))),
+            None => code_of_file(""),
+        },
     };
-    let file = model.string(file);
+    model.frames.iter().map(code_of).collect()
+}
+
+fn code_of_file(file: &str) -> Code {
     if file == "<frozen getpath>" {
         Code::Native
     } else if label::is_import_machinery(file) {

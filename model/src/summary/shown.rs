@@ -3,6 +3,7 @@
 use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::Frame;
 
+use crate::origin::{Code, Origins};
 use crate::text::{columns, cut_end, cut_start, escape_name};
 use crate::{Model, label};
 
@@ -46,7 +47,11 @@ struct Shown<'model> {
 }
 
 impl<'model> ShownStack<'model> {
-    pub(super) fn find(model: &'model Model, stack: StackId) -> ShownStack<'model> {
+    pub(super) fn find(
+        model: &'model Model,
+        origins: &Origins,
+        stack: StackId,
+    ) -> ShownStack<'model> {
         let mut native: Option<(Shown<'model>, bool)> = None;
         let mut python: Vec<Shown<'model>> = Vec::new();
         let mut has_own_code = false;
@@ -59,7 +64,8 @@ impl<'model> ShownStack<'model> {
                 imports: false,
                 after_gap: false,
             };
-            let Frame::Python { file, .. } = *frame else {
+            let code = origins.code(id);
+            if let Frame::Native { .. } = frame {
                 // The first that is not the allocator itself, or the allocator if there is nothing else.
                 let is_allocator = model
                     .native_names
@@ -71,14 +77,13 @@ impl<'model> ShownStack<'model> {
                     native = Some((shown, is_allocator));
                 }
                 continue;
-            };
-            let file = model.string(file);
-            let is_import = label::is_import_machinery(file);
+            }
+            let is_import = code == Code::ImportMachinery;
             if core::mem::replace(&mut was_import, is_import) && is_import {
                 continue;
             }
             shown.imports = is_import;
-            shown.is_own_code = !label::is_installed(file);
+            shown.is_own_code = matches!(code, Code::Own | Code::Made);
             if python.len() < PYTHON_FRAMES {
                 python.push(shown);
                 has_own_code |= shown.is_own_code;
@@ -97,17 +102,12 @@ impl<'model> ShownStack<'model> {
         }
     }
 
-    pub(super) fn key(&self, identities: &[u32]) -> Key {
+    pub(super) fn key(&self, origins: &Origins) -> Key {
         const NONE: u32 = u32::MAX;
         const IMPORTS: u32 = u32::MAX - 1;
         let identity = |shown: &Shown<'_>| match shown.imports {
             true => IMPORTS,
-            false => shown
-                .id
-                .index()
-                .and_then(|row| identities.get(row))
-                .copied()
-                .unwrap_or(NONE),
+            false => origins.identity(shown.id).unwrap_or(NONE),
         };
         let mut key = [NONE; PYTHON_FRAMES + 1];
         key[0] = self.native.as_ref().map_or(NONE, identity);

@@ -11,7 +11,6 @@ use pytrace_format::record::Counters;
 use super::screen::{Screen, Tone};
 use super::shown::{self, ShownStack};
 use crate::Model;
-use crate::group;
 use crate::label;
 use crate::listed::{self, Common, Listed};
 use crate::origin::Origins;
@@ -57,11 +56,11 @@ pub(super) fn draw<W: fmt::Write>(
     for (index, line) in lines.iter().enumerate() {
         match index.checked_sub(1) {
             None => screen.line(&[(Tone::Dim, line)])?,
-            Some(index) => draw_row(model, line, table_width, &listed[index], screen)?,
+            Some(index) => draw_row(model, origins, line, table_width, &listed[index], screen)?,
         }
     }
     draw_rest(&rows, others, all_bytes, screen)?;
-    draw_nameless(model, listed, screen)
+    draw_nameless(model, origins, listed, screen)
 }
 
 fn requested_bytes(rows: &[Listed]) -> u64 {
@@ -72,9 +71,8 @@ fn requested_bytes(rows: &[Listed]) -> u64 {
 
 /// The rows, by requested bytes.
 fn ranked_rows(model: &Model, origins: &Origins) -> Vec<Listed> {
-    let identities = group::frame_identities(model);
     let mut rows = listed::rows(model, origins, listed::leading_domains(model), |stack| {
-        ShownStack::find(model, stack).key(&identities)
+        ShownStack::find(model, origins, stack).key(origins)
     });
     rows.sort_by_key(|row| {
         let counters = &row.counters;
@@ -130,6 +128,7 @@ fn cells(row: &Listed, all_bytes: u64, format_count: fn(u64) -> String) -> Vec<S
 
 fn draw_row<W: fmt::Write>(
     model: &Model,
+    origins: &Origins,
     numbers: &str,
     table_width: usize,
     row: &Listed,
@@ -139,7 +138,7 @@ fn draw_row<W: fmt::Write>(
     let beside = screen.width().saturating_sub(table_width + 1);
     let (who, (innermost, callers)) = match row.common {
         Common::Stack => {
-            let stack = ShownStack::find(model, row.stack);
+            let stack = ShownStack::find(model, origins, row.stack);
             let python = match stack.python_text(room) {
                 Some(python) => python,
                 None if model.process.no_stacks_reason.is_empty() => no_python(),
@@ -207,15 +206,17 @@ fn draw_rest<W: fmt::Write>(
 /// Says once why functions of the interpreter are shown as addresses.
 fn draw_nameless<W: fmt::Write>(
     model: &Model,
+    origins: &Origins,
     listed: &[Listed],
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
     let is_nameless = |row: &Listed| {
-        row.common == Common::Stack && ShownStack::find(model, row.stack).is_nameless_interpreter()
+        row.common == Common::Stack
+            && ShownStack::find(model, origins, row.stack).is_nameless_interpreter()
     };
     let Some(row) = listed.iter().find(|row| is_nameless(row)) else {
         return Ok(());
     };
-    let file = ShownStack::find(model, row.stack).native_module();
+    let file = ShownStack::find(model, origins, row.stack).native_module();
     screen.flow(Tone::Dim, "", &[label::about_addresses(&file)])
 }

@@ -53,7 +53,7 @@ impl<'a> List<'a> {
         if report.grouping != Grouping::Site {
             return List::new(report, "", plain_rows(report, domains), top);
         }
-        let stacks = stack_identities(model);
+        let stacks = stack_identities(model, origins.frame_identities());
         let identity = |stack: StackId| stacks.get(stack.index()?).copied();
         let listed = listed::rows(model, origins, domains, identity);
         let mut rows: Vec<_> = listed
