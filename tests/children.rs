@@ -50,7 +50,10 @@ fn check(interpreter: &Interpreter, way: &str, blocks: u64) {
         "a warning that is ours:\n{}",
         outcome.stderr
     );
-    let summaries = outcome.stderr.matches("pytrace report").count();
+    let lines = outcome.stderr.lines();
+    let summaries = lines
+        .filter(|line| line.starts_with("pytrace report "))
+        .count();
     assert_eq!(
         summaries, 1,
         "one summary for the whole tree:\n{}",

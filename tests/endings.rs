@@ -29,13 +29,7 @@ fn assert_has_the_blocks(interpreter: &Interpreter, report: &Report) {
     if !interpreter.has_stacks() {
         return;
     }
-    let sites = report.sites_on_line("object", &program("endings.py"), LINE);
-    let [site] = sites[..] else {
-        panic!(
-            "one site on the line that keeps the blocks: {}",
-            sites.len()
-        );
-    };
+    let site = report.site_of_blocks("object", &program("endings.py"), LINE);
     assert_eq!((site.allocations, site.live_blocks), (1009, 1009));
 }
 

@@ -24,6 +24,8 @@ def build(kept):
             self.label = "node %d" % number
             self.following = following
 
+    fresh()
+
     class Slotted:
         __slots__ = ("first", "second")
 
@@ -53,14 +55,14 @@ def build(kept):
     nodes = None
     for number in range(400):
         nodes = Node(number, nodes)
+    del number
     kept.append(nodes)
     fresh()
     kept.append([Slotted(number) for number in range(300)])
     fresh()
 
     growing = []
-    for number in range(5000):
-        growing.append(number + 100_000)
+    growing.extend(number + 100_000 for number in range(5000))
     kept.append(growing)
     fresh()
 
@@ -74,11 +76,13 @@ def build(kept):
     for number in range(200):
         buffer += b"0123456789abcdef" * 9
     kept.append(buffer)
+    del number
     fresh()
 
     text = ""
     for number in range(300):
         text += "%d," % number
+    del number
     kept.append(text)
     kept.append(text.split(","))
     fresh()
@@ -86,23 +90,18 @@ def build(kept):
     kept.append(text.encode("utf-16"))
     fresh()
 
-    queue = collections.deque()
-    for number in range(1000):
-        queue.append(str(number))
-        if number % 3 == 0:
-            queue.popleft()
+    queue = collections.deque(str(number) for number in range(1000))
+    while len(queue) > 600:
+        queue.popleft()
     kept.append(queue)
     fresh()
 
-    cache = collections.OrderedDict()
-    for number in range(700):
-        cache[number] = [number]
-        if len(cache) > 100:
-            cache.popitem(last=False)
-    kept.append(cache)
+    kept.append(collections.OrderedDict((number, [number]) for number in range(700)))
+    kept[-1].pop(5)
     fresh()
 
     big = [2**exponent for exponent in range(0, 3000, 11)]
+    fresh()
     kept.append(sum(big))
     kept.append(big)
     fresh()

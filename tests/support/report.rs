@@ -224,6 +224,18 @@ impl Report {
             .collect()
     }
 
+    /// The site of a domain on this line that has made several blocks. (What a line does once, such as the preparations of
+    /// its first call, are sites of their own.)
+    #[track_caller]
+    pub(crate) fn site_of_blocks(&self, domain: &str, file: &Path, line: u32) -> &Site {
+        let on_line = self.sites_on_line(domain, file, line);
+        let several: Vec<_> = on_line.iter().filter(|site| site.allocations > 1).collect();
+        let [site] = several[..] else {
+            panic!("one site with several blocks was expected on line {line}: {on_line:#?}");
+        };
+        site
+    }
+
     /// The sites whose C caller is this function.
     pub(crate) fn sites_of_caller(&self, function: &str) -> Vec<&Site> {
         self.sites()
