@@ -16,10 +16,7 @@ use crate::python::frame::{Learnt, Shape};
 use crate::session::{self, Session, served_by, state};
 use crate::stack::intern;
 use crate::sys::real;
-use crate::thread::Hook;
-
-/// How far a debug hook may shift a block from the one that malloc gave (its size and a canary: 16 bytes).
-const MOST_SHIFT: usize = 64;
+use crate::thread::{Hook, Word};
 
 /// Sizes up to which pymalloc serves from pools, with and without debug hooks around it.
 const SMALL: usize = 448;
@@ -141,6 +138,36 @@ pub(crate) fn bare(
     slot.append(Event::block(kind, domain, address as usize, 0, 0, false, 0));
 }
 
+/// Whether a block that was asked of malloc is the one that lies behind `block`: the same, or, where debug hooks put a size
+/// and a canary of 16 bytes in front (once or twice), so much before it.
+fn lies_behind(session: &Session, block: *mut c_void, inner: *mut c_void) -> bool {
+    match (block as usize).wrapping_sub(inner as usize) {
+        0 => true,
+        16 | 32 => {
+            session.debug_hooks.load(Ordering::Relaxed)
+                || session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN
+        }
+        _ => false,
+    }
+}
+
+/// Records the free of a block of its own from within the real allocator. It may be of a block whose birth lay within
+/// a hook as well and was not recorded: so it is marked, and not missed in the books.
+#[cold]
+#[inline(never)]
+pub(crate) fn inner_death(word: &Word, domain: Domain, block: *mut c_void) {
+    let (Some(session), true) = (session::current(), is_representable(block as usize)) else {
+        return;
+    };
+    if session::state() & state::DEATHS == 0 || lies_behind(session, word.outer(), block) {
+        return;
+    }
+    // The hook writes nothing while the real allocator runs, so the slot is free for this.
+    if let Some(slot) = session.slot(word) {
+        slot.append(Event::inner_death(domain, block as usize));
+    }
+}
+
 /// Records something about a range of addresses that was mapped, resized or unmapped.
 pub(crate) fn mapping(
     hook: &Hook<'_>,
@@ -232,8 +259,7 @@ fn served_otherwise(
     size: usize,
 ) -> (usize, bool) {
     let inner = hook.inner();
-    let from_malloc =
-        !inner.is_null() && (address as usize).wrapping_sub(inner as usize) <= MOST_SHIFT;
+    let from_malloc = !inner.is_null() && lies_behind(session, address, inner);
     if session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN
         && domain != Domain::Raw
         && size <= SMALL

@@ -37,6 +37,8 @@ pub(crate) struct Word {
     phase: Cell<u32>,
     slot: Cell<*mut Slot>,
     inner: Cell<*mut c_void>,
+    /// The block that the hook frees or resizes; null in one that gives a block.
+    outer: Cell<*mut c_void>,
 }
 
 global_asm!(
@@ -44,13 +46,13 @@ global_asm!(
     ".globl pytrace_thread_word",
     ".hidden pytrace_thread_word",
     ".type pytrace_thread_word,@object",
-    ".size pytrace_thread_word,24",
+    ".size pytrace_thread_word,32",
     ".p2align 3",
     "pytrace_thread_word:",
-    ".zero 24",
+    ".zero 32",
     ".text",
 );
-const _: () = assert!(size_of::<Word>() == 24 && !core::mem::needs_drop::<Word>());
+const _: () = assert!(size_of::<Word>() == 32 && !core::mem::needs_drop::<Word>());
 
 /// The calling thread's word.
 #[inline(always)]
@@ -102,6 +104,18 @@ impl Word {
         }
     }
 
+    /// Whether a free that comes from within the real allocator may be of a block of its own, not of the one that the
+    /// hook is about: tracemalloc frees its trace of a block from within the free of the block.
+    #[inline(always)]
+    pub(crate) fn may_free_another(&self, block: *mut c_void) -> bool {
+        self.phase.get() == Phase::Original as u32 && self.outer.get() != block
+    }
+
+    /// The block that the hook frees or resizes; null in one that gives a block.
+    pub(crate) fn outer(&self) -> *mut c_void {
+        self.outer.get()
+    }
+
     /// Counts a call that came while an event was being written: from a signal handler, which cannot be recorded.
     #[cold]
     #[inline(never)]
@@ -137,6 +151,7 @@ impl<'a> Hook<'a> {
         }
         word.phase.set(Phase::Original as u32);
         word.inner.set(core::ptr::null_mut());
+        word.outer.set(core::ptr::null_mut());
         Some(Hook {
             word,
             not_send: PhantomData,
@@ -153,6 +168,12 @@ impl<'a> Hook<'a> {
     #[inline(always)]
     pub(crate) fn original(&self) {
         self.word.phase.set(Phase::Original as u32);
+    }
+
+    /// Notes the block that the hook frees or resizes.
+    #[inline(always)]
+    pub(crate) fn set_outer(&self, block: *mut c_void) {
+        self.word.outer.set(block);
     }
 
     /// The block that libc's malloc gave to the real allocator within this hook; null when it needed none.

@@ -1,9 +1,8 @@
 //! Putting the threads' streams in order.
 //!
-//! A pass first notes how far each thread has published (its cursor), threads with newer segments first, then takes the
-//! full buffers that wait in the channel, and then applies everything up to those notes in the order of the segments.
-//! Reading newer segments' threads first makes the notes a consistent cut: when an event is inside, so is everything that
-//! happened before it, since that was published earlier and its thread is looked at later (see `events::segment`).
+//! A pass first notes how far each thread has published (its cursor), the thread of the latest segment first, then takes
+//! the full buffers that wait in the channel, and then applies what lies before those notes, in the order of the segments
+//! and up to that latest one. Why this is a consistent cut: see `events::segment`.
 //!
 //! Invariant: a buffer of a slot is read only after all earlier ones of that slot, and given back when read to its end.
 
@@ -13,7 +12,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::books::{Books, ThreadState};
 use crate::events::buffer::Buffer;
 use crate::events::event::{Event, Kind};
-use crate::events::slot::Slot;
+use crate::events::slot::{SEGMENTS, Slot};
 use crate::events::transport::Transport;
 
 /// The reading end of one slot.
@@ -89,7 +88,7 @@ impl Merge {
         books: &mut Books,
     ) -> u64 {
         let before = books.quality.events;
-        self.note_published(slots);
+        let latest = self.note_published(slots);
         while let Some(buffer) = transport.receive() {
             if let Some(reader) = self.readers.get_mut(usize::from(buffer.slot())) {
                 reader.full.push_back(buffer);
@@ -98,35 +97,35 @@ impl Merge {
         let mut ready = BinaryHeap::new();
         for (at, reader) in self.readers.iter_mut().enumerate() {
             reader.advance(transport);
-            if let Some(segment) = reader.next_segment() {
+            if let Some(segment) = reader.next_segment().filter(|segment| *segment <= latest) {
                 ready.push(Reverse((segment, at)));
             }
         }
         while let Some(Reverse((_, at))) = ready.pop() {
             let limit = ready
                 .peek()
-                .map_or(u64::MAX, |Reverse((segment, _))| *segment);
+                .map_or(latest, |Reverse((segment, _))| *segment);
             let Some(reader) = self.readers.get_mut(at) else {
                 continue;
             };
-            if let Some(segment) = run(reader, limit, transport, books) {
+            if let Some(segment) =
+                run(reader, limit, transport, books).filter(|segment| *segment <= latest)
+            {
                 ready.push(Reverse((segment, at)));
             }
         }
         books.quality.events - before
     }
 
-    /// Notes what each slot has published, newest segments first.
-    fn note_published(&mut self, slots: &[&'static Slot]) {
-        let mut order: Vec<(u64, &'static Slot)> = slots
-            .iter()
-            .map(|slot| (slot.newest_segment(), *slot))
-            .collect();
-        order.sort_unstable_by_key(|(segment, _)| Reverse(*segment));
+    /// Notes what each slot has published, and returns the latest segment that may be applied.
+    fn note_published(&mut self, slots: &[&'static Slot]) -> u64 {
         if self.readers.len() < slots.len() + 1 {
             self.readers.resize_with(slots.len() + 1, Reader::default);
         }
-        for (_, slot) in order {
+        let (latest, recording) = SEGMENTS.latest();
+        let (first, others): (Vec<&Slot>, Vec<&Slot>) =
+            slots.iter().partition(|slot| slot.name() == recording);
+        for slot in first.into_iter().chain(others) {
             let cursor = slot.published();
             let note = Buffer::of_cursor(cursor).map(|buffer| {
                 let count = (cursor as usize - buffer.first() as usize) / size_of::<Event>();
@@ -136,6 +135,7 @@ impl Merge {
                 reader.note = note;
             }
         }
+        latest
     }
 
     /// Whether everything that a slot published has been applied, as of the last pass.

@@ -95,6 +95,17 @@ impl Event {
         }
     }
 
+    /// The death of a block that was freed from within the allocator. The bit that says "pymalloc" in a birth says that.
+    pub(crate) fn inner_death(domain: Domain, address: usize) -> Event {
+        Event::block(Kind::Death, domain, address, 0, 0, true, 0)
+    }
+
+    /// Whether a death came from within the allocator.
+    #[inline(always)]
+    pub(crate) fn is_inner(self) -> bool {
+        self.head & PYMALLOC_BIT != 0
+    }
+
     /// Whether a block's event holds its size and slack itself.
     #[inline(always)]
     pub(crate) fn is_narrow(size: u64, served: u64) -> bool {

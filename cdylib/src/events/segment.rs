@@ -10,6 +10,12 @@
 //! higher number; or it is y's own, which it put there after `(s, x)`, with a higher number. So applying segments in the
 //! order of their numbers applies the history of every address in its true order: a block is born, handed on, freed,
 //! its address given out again, and each step comes after the one before.
+//!
+//! A reader takes a consistent cut of streams that go on growing: it reads the word, `(s, o)`, then what `o` has published,
+//! then what the others have, and applies segments up to `s` only. Whatever happened before an event inside the cut is
+//! inside it too: take y inside, and x before it. If y is in segment `s`, it was published before `o` was read, so x was
+//! published before the others were read. If y is in an earlier one, its thread read the word before it was `(s, o)`,
+//! so x was published before the cut began.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +35,13 @@ impl Segments {
     #[inline(always)]
     pub(crate) fn is_current(&self, thread: u16) -> bool {
         self.0.load(Ordering::Relaxed) as u16 == thread
+    }
+
+    /// The last segment's number, and the thread that records in it (0: none yet).
+    pub(crate) fn latest(&self) -> (u64, u16) {
+        // Acquire pairs with `start`: what was published before the segment began is seen.
+        let word = self.0.load(Ordering::Acquire);
+        (word >> NUMBER_SHIFT, word as u16)
     }
 
     /// Starts a segment of `thread`; returns its number.
@@ -69,5 +82,6 @@ mod tests {
         assert_eq!(segments.start(2), 2);
         assert!(!segments.is_current(1));
         assert_eq!(segments.start(1), 3);
+        assert_eq!(segments.latest(), (3, 1));
     }
 }

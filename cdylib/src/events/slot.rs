@@ -26,8 +26,6 @@ pub(crate) struct Slot {
     name: Cell<u16>,
     /// Position that the next buffer will have in this slot's sequence.
     next_index: Cell<u64>,
-    /// Number of the segment that the thread started last.
-    segment: AtomicU64,
     /// Events for which there was no room.
     lost: AtomicU64,
     /// Kernel id of the owner.
@@ -51,7 +49,6 @@ impl Slot {
                 limit: Cell::new(buffer.limit()),
                 name: Cell::new(name),
                 next_index: Cell::new(1),
-                segment: AtomicU64::new(0),
                 lost: AtomicU64::new(0),
                 thread_id: AtomicU32::new(0),
                 stacks: UnsafeCell::new(StackCache::new()),
@@ -79,11 +76,6 @@ impl Slot {
     pub(crate) fn published(&self) -> *mut Event {
         // Acquire pairs with the Release of `append`: the events before the cursor are seen.
         self.cursor.load(Ordering::Acquire)
-    }
-
-    /// Number of the newest segment of this thread.
-    pub(crate) fn newest_segment(&self) -> u64 {
-        self.segment.load(Ordering::Acquire)
     }
 
     /// Events lost so far.
@@ -161,7 +153,6 @@ impl Slot {
             cursor.add(1)
         };
         self.cursor.store(next, Ordering::Release);
-        self.segment.store(number, Ordering::Release);
         Some(next)
     }
 

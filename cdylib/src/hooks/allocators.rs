@@ -230,6 +230,7 @@ fn resize<D: Of, S: Shape>(
         return resize_slowly::<D>(word, block, size, caller, original);
     };
     record::bare(&hook, session, Kind::ResizeOut, D::DOMAIN, block);
+    hook.set_outer(block);
     hook.original();
     let new = original();
     if new.is_null() {
@@ -253,6 +254,7 @@ fn resize_slowly<D: Of>(
         return original();
     };
     record::bare(&hook, session, Kind::ResizeOut, D::DOMAIN, block);
+    hook.set_outer(block);
     hook.original();
     let new = original();
     if new.is_null() {
@@ -279,6 +281,7 @@ fn take<D: Of, S: Shape>(block: *mut c_void, original: impl FnOnce()) {
             intern::code_died(block as usize);
         }
     }
+    hook.set_outer(block);
     hook.original();
     original();
 }
@@ -287,6 +290,9 @@ fn take<D: Of, S: Shape>(block: *mut c_void, original: impl FnOnce()) {
 #[inline(never)]
 fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl FnOnce()) {
     let Some((hook, session)) = enter_slowly::<D>(word) else {
+        if word.may_free_another(block) {
+            record::inner_death(word, D::DOMAIN, block);
+        }
         return original();
     };
     record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
@@ -297,6 +303,7 @@ fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl Fn
     {
         intern::code_died(block as usize);
     }
+    hook.set_outer(block);
     hook.original();
     original();
 }

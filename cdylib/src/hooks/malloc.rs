@@ -169,6 +169,9 @@ unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) 
     // SAFETY: the original, with the caller's arguments.
     let original = || unsafe { real::realloc::get()(block, size) };
     let Some((hook, session)) = enter(word) else {
+        if word.may_free_another(block) {
+            record::inner_death(word, Domain::Malloc, block);
+        }
         let new = original();
         word.note_inner(new);
         return new;
@@ -182,6 +185,7 @@ unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) 
         return new;
     }
     record::bare(&hook, session, Kind::ResizeOut, Domain::Malloc, block);
+    hook.set_outer(block);
     hook.original();
     let new = original();
     if new.is_null() {
@@ -222,7 +226,10 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     let hook = enter(word);
     if let Some((hook, session)) = &hook {
         record::bare(hook, session, Kind::Death, Domain::Malloc, block);
+        hook.set_outer(block);
         hook.original();
+    } else if word.may_free_another(block) {
+        record::inner_death(word, Domain::Malloc, block);
     }
     // SAFETY: the original, with the caller's argument.
     unsafe { real::free::get()(block) };

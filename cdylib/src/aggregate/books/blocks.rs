@@ -42,13 +42,17 @@ impl Books {
     }
 
     #[inline(always)]
-    pub(super) fn death(&mut self, thread: &mut ThreadState, address: u64) {
+    pub(super) fn death(&mut self, thread: &mut ThreadState, event: Event) {
+        let address = event.address();
         if self.frozen {
             self.shutdown.frees += 1;
             return;
         }
         let Some(block) = self.take(address) else {
-            return self.unmatched();
+            if !event.is_inner() {
+                self.unmatched();
+            }
+            return;
         };
         let temporary = thread.last_birth == address;
         if temporary {

@@ -182,7 +182,7 @@ impl Books {
         }
         match event.kind() {
             Kind::Birth => self.birth(thread, event, request),
-            Kind::Death => self.death(thread, event.address()),
+            Kind::Death => self.death(thread, event),
             Kind::ResizeOut => self.resize_out(thread, event.address()),
             Kind::ResizeIn => self.resize_in(thread, event, request),
             _ => self.resize_failed(thread),
