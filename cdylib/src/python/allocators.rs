@@ -89,15 +89,21 @@ impl<T: Copy> Contexts<T> {
 static DOMAINS: [Contexts<Allocator>; 3] = [Contexts::new(), Contexts::new(), Contexts::new()];
 static ARENAS: Contexts<ArenaAllocator> = Contexts::new();
 
-/// Whether `PYTHONMALLOC` or the development mode asked for debug hooks; for allocators whose blocks do not show it.
+/// Whether `PYTHONMALLOC` or the development mode asked for debug hooks; for allocators whose blocks do not show it. The
+/// development mode shows in that the tables were overwritten although no allocator was named.
 pub(crate) fn debug_hooks_asked() -> bool {
     // SAFETY: getenv reads the environment, which nobody changes during the interpreter's start.
     let value = unsafe { libc::getenv(c"PYTHONMALLOC".as_ptr()) };
-    // SAFETY: null or a NUL-terminated string.
-    !value.is_null()
-        && unsafe { core::ffi::CStr::from_ptr(value) }
-            .to_bytes()
-            .ends_with(b"debug")
+    if value.is_null() {
+        return DOMAINS[Domain::Object as usize]
+            .used
+            .load(Ordering::Relaxed)
+            > 1;
+    }
+    // SAFETY: a NUL-terminated string of the environment.
+    unsafe { core::ffi::CStr::from_ptr(value) }
+        .to_bytes()
+        .ends_with(b"debug")
 }
 
 /// Puts our hooks in front of the interpreter's allocators, where they are not there already. Returns whether any

@@ -67,7 +67,15 @@ shapes! {
 pub(crate) struct Place {
     pub(crate) code: usize,
     pub(crate) offset: i32,
+    /// The frame is still being set up (its cells are made, say): CPython's own walkers skip such a frame, and what it
+    /// allocates is its caller's.
+    pub(crate) is_incomplete: bool,
 }
+
+/// `FRAME_OWNED_BY_GENERATOR`.
+const OWNED_BY_GENERATOR: u8 = 1;
+/// Bytes of a code unit.
+const CODE_UNIT: i32 = 2;
 
 /// Bits of a packed position that hold the instruction's index (3.8–3.10); the code object's address has the rest.
 const INDEX_BITS: u32 = 21;
@@ -165,7 +173,20 @@ impl Layout {
                     i32::try_from(pointer.wrapping_sub(first) as isize).unwrap_or(-1)
                 }
             };
-            Place { code, offset }
+            // `_PyFrame_IsIncomplete` (pycore_frame.h).
+            let is_incomplete = match (self.code_first_traceable, self.frame_owner) {
+                (Some(first), Some(owner)) => {
+                    let first = (code as *const u8).add(first).cast::<i32>().read();
+                    frame.add(owner).read() != OWNED_BY_GENERATOR
+                        && offset < first.saturating_mul(CODE_UNIT)
+                }
+                _ => false,
+            };
+            Place {
+                code,
+                offset,
+                is_incomplete,
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Python {
     gil_state_thread: Option<unsafe extern "C" fn() -> *const u8>,
     /// `_Py_IsFinalizing` and its like, for a version whose layout is not known.
     ask_finalizing: Option<unsafe extern "C" fn() -> core::ffi::c_int>,
+    /// The current thread state, for a version whose layout is not known.
+    any_thread_state: Option<unsafe extern "C" fn() -> *const u8>,
     is_initialized: Option<unsafe extern "C" fn() -> core::ffi::c_int>,
     /// The word that becomes non-null when the interpreter begins to finalize; points to a constant zero when unknown.
     finalizing: *const usize,
@@ -119,17 +121,20 @@ impl Python {
                 core::mem::transmute::<*mut c_void, Option<_>>(lookup(c"Py_IsInitialized"))
             },
             ask_finalizing: None,
+            any_thread_state: None,
             finalizing: &raw const NEVER_FINALIZING,
         };
         python.no_stacks_reason = python.learn_layout(version, lookup).err();
         if !python.layout_is_known {
-            python.learn_end(lookup);
+            python.learn_life(lookup);
         }
         Some(python)
     }
 
-    /// Finds another way to see the interpreter tear down: what it exports (3.13+, 3.7–3.12, before).
-    fn learn_end(&mut self, lookup: Lookup<'_>) {
+    /// Finds other ways to see the interpreter start and tear down: what it exports (3.13+, 3.7–3.12, before).
+    fn learn_life(&mut self, lookup: Lookup<'_>) {
+        self.any_thread_state = function(lookup(c"PyThreadState_GetUnchecked"))
+            .or_else(|| function(lookup(c"_PyThreadState_UncheckedGet")));
         for name in [c"Py_IsFinalizing", c"_Py_IsFinalizing"] {
             // SAFETY: null or `int (*)(void)` by CPython's headers.
             self.ask_finalizing =
@@ -218,14 +223,21 @@ impl Python {
         self.stacks.store(verdict, Ordering::Relaxed);
     }
 
-    /// Whether Python code has run: allocators must not be replaced any more. Frames tell early, but only where they
-    /// can be read; the interpreter's own flag is set at the end of its start.
+    /// Whether Python code has run: allocators must not be replaced any more. Frames tell early; where they cannot be read,
+    /// the first thread state does.
     pub(crate) fn has_run(&self) -> bool {
+        if self.reads_stacks() {
+            return true;
+        }
+        let started = if self.layout_is_known {
+            self.is_initialized
+        } else {
+            None
+        };
         // SAFETY: `int Py_IsInitialized(void)` reads a flag.
-        self.reads_stacks()
-            || self
-                .is_initialized
-                .is_some_and(|function| unsafe { function() } != 0)
+        started.is_some_and(|function| unsafe { function() } != 0)
+            // SAFETY: reads a thread-local or a global and returns it.
+            || self.any_thread_state.is_some_and(|function| !unsafe { function() }.is_null())
     }
 
     /// Why Python stacks are missing, if they are.

@@ -69,6 +69,9 @@ impl Interner {
 
     /// The node of a Python frame called from `parent`. The code object is live: a frame runs it.
     fn python_child(&mut self, python: &Python, parent: u32, place: Place) -> u32 {
+        if place.is_incomplete {
+            return parent;
+        }
         let code = match self.code_at.get(&place.code) {
             Some(&code) => code,
             None => {

@@ -81,6 +81,8 @@ pub(crate) struct Layout {
     pub(crate) code_line_table: usize,
     /// First instruction, inside the code object (3.11+); unused before.
     pub(crate) code_instructions: usize,
+    /// `_co_firsttraceable`: code units before the first instruction that belongs to a line (3.11+).
+    pub(crate) code_first_traceable: Option<usize>,
     pub(crate) object_type: usize,
     pub(crate) bytes_size: usize,
     pub(crate) bytes_data: usize,

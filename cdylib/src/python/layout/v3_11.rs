@@ -22,6 +22,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code_first_line: 72,
     code_line_table: 136,
     code_instructions: 184,
+    code_first_traceable: Some(168),
     object_type: 8,
     bytes_size: 16,
     bytes_data: 32,

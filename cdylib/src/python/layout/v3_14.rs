@@ -21,6 +21,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code_first_line: 68,
     code_line_table: 136,
     code_instructions: 208,
+    code_first_traceable: Some(192),
     object_type: 8,
     bytes_size: 16,
     bytes_data: 32,

@@ -19,6 +19,7 @@ pub(super) const LAYOUT: Layout = Layout {
     code_first_line: 40,
     code_line_table: 120,
     code_instructions: 0,
+    code_first_traceable: None,
     object_type: 8,
     bytes_size: 16,
     bytes_data: 32,
