@@ -83,6 +83,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             INERT.store(true, Ordering::Relaxed);
             return;
         }
+        hooks::malloc::look_who_is_first();
         let tree = tree(&settings);
         session::begin(python.publish(), settings, tree, false);
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).
@@ -164,7 +165,7 @@ extern "C" fn in_child() {
         || !sys::heap::start_generation()
     {
         INERT.store(true, Ordering::Relaxed);
-        session::stop();
+        session::abandon();
         return;
     }
     let own = OwnWork::begin();

@@ -14,9 +14,11 @@ use crate::events::slot::Slot;
 use crate::python::arenas;
 use crate::python::frame::{Learnt, Shape};
 use crate::session::{self, Session, served_by, state};
-use crate::stack::intern;
 use crate::sys::real;
 use crate::thread::{Hook, Word};
+
+/// `SMALL_REQUEST_THRESHOLD`: pymalloc asks malloc for more than this.
+const LARGEST_IN_POOL: usize = 512;
 
 /// Sizes up to which pymalloc serves from pools, with and without debug hooks around it.
 const SMALL: usize = 448;
@@ -54,7 +56,7 @@ pub(crate) fn block<S: Shape>(
     );
 }
 
-/// The same in any state: paused, births are not recorded; during the tear-down, stacks are not read.
+/// The same in any state: paused, births are not recorded; during the tear-down they are only counted.
 pub(crate) fn block_in_any_state(
     hook: &Hook<'_>,
     kind: Kind,
@@ -76,25 +78,9 @@ pub(crate) fn block_in_any_state(
     if state & state::STACKS != 0 {
         return block::<Learnt>(hook, session, kind, domain, address, size, caller);
     }
-    hook.recording();
-    let Some(slot) = session.slot(hook.word()) else {
-        return;
-    };
-    if !is_representable(address as usize) {
-        return slot.lose(1);
+    if kind == Kind::Birth {
+        session.tear_down.birth(size);
     }
-    let (served, pymalloc) = served(hook, session, domain, address, size);
-    let site = intern::bare_site(domain);
-    append(
-        slot,
-        kind,
-        domain,
-        address,
-        size as u64,
-        served as u64,
-        pymalloc,
-        site,
-    );
 }
 
 #[inline(always)]
@@ -129,6 +115,12 @@ pub(crate) fn bare(
     address: *mut c_void,
 ) {
     hook.recording();
+    if session::state() & state::STACKS == 0 {
+        if kind == Kind::Death {
+            session.tear_down.death();
+        }
+        return;
+    }
     let Some(slot) = session.slot(hook.word()) else {
         return;
     };
@@ -159,7 +151,7 @@ pub(crate) fn inner_death(word: &Word, domain: Domain, block: *mut c_void) {
     let (Some(session), true) = (session::current(), is_representable(block as usize)) else {
         return;
     };
-    if session::state() & state::DEATHS == 0 || lies_behind(session, word.outer(), block) {
+    if session::state() & state::STACKS == 0 || lies_behind(session, word.outer(), block) {
         return;
     }
     // The hook writes nothing while the real allocator runs, so the slot is free for this.
@@ -239,7 +231,8 @@ fn served(
         return (usable(address), false);
     }
     let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
-    if hook.inner().is_null() && pool_bytes != 0 && domain != Domain::Raw {
+    if hook.inner().is_null() && pool_bytes != 0 && domain != Domain::Raw && size <= LARGEST_IN_POOL
+    {
         // SAFETY: the allocator below is pymalloc (`learn`), which serves what it does not ask malloc for from pools.
         return (
             unsafe { arenas::served_bytes(address as usize, pool_bytes) } as usize,
@@ -279,7 +272,7 @@ fn served_otherwise(
         return (usable(inner), false);
     }
     let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
-    if pool_bytes == 0 || domain == Domain::Raw {
+    if pool_bytes == 0 || domain == Domain::Raw || size > LARGEST_IN_POOL {
         return (size, false);
     }
     // SAFETY: as in `served`; what was asked of malloc below was something else (a table of arenas).
@@ -329,6 +322,10 @@ fn learn(session: &Session, address: *mut c_void, size: usize, inner: *mut c_voi
     session
         .served_by
         .store(served_by::PYMALLOC, Ordering::Release);
+    if !crate::hooks::malloc::is_first() {
+        // Another allocator answers malloc before us: whether a block is from a pool cannot be told, so it is not asked.
+        return;
+    }
     session
         .pool_bytes
         .store(pool_bytes as u32, Ordering::Release);

@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use pytrace_format::record::{Allocator, Ended, Mark, Native, Pymalloc};
+use pytrace_format::record::{Allocator, Ended, Mark, Native, Pymalloc, Shutdown};
 
 use crate::aggregate::books::Books;
 use crate::aggregate::merge::Merge;
@@ -108,6 +108,34 @@ pub(crate) struct Aggregator {
     table_looked_at_ns: u64,
 }
 
+/// What is counted after the program ended, while the interpreter tears down: by the hooks themselves, as nothing more is
+/// asked of it.
+#[derive(Default)]
+pub(crate) struct TearDown {
+    allocations: AtomicU64,
+    frees: AtomicU64,
+    requested_bytes: AtomicU64,
+}
+
+impl TearDown {
+    pub(crate) fn birth(&self, size: usize) {
+        self.allocations.fetch_add(1, Ordering::Relaxed);
+        self.requested_bytes
+            .fetch_add(size as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn death(&self) {
+        self.frees.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes the counts into the books.
+    fn take_into(&self, shutdown: &mut Shutdown) {
+        shutdown.allocations += self.allocations.swap(0, Ordering::Relaxed);
+        shutdown.frees += self.frees.swap(0, Ordering::Relaxed);
+        shutdown.requested_bytes += self.requested_bytes.swap(0, Ordering::Relaxed);
+    }
+}
+
 /// The background thread.
 enum Background {
     NotStarted,
@@ -143,6 +171,7 @@ pub(crate) struct Session {
     pub(crate) marks: Lock<Vec<Mark>>,
     /// The pools as they were walked at the end of the program.
     pub(crate) walked: Lock<Option<Pymalloc>>,
+    pub(crate) tear_down: TearDown,
     frozen_at_ns: AtomicU64,
     /// When this process forked last; 0: never.
     forked_at_ns: AtomicU64,
@@ -208,6 +237,7 @@ pub(crate) fn begin(
         asleep: AtomicU32::new(0),
         marks: Lock::new(Vec::new()),
         walked: Lock::new(None),
+        tear_down: TearDown::default(),
         frozen_at_ns: AtomicU64::new(0),
         forked_at_ns: AtomicU64::new(0),
         ended: AtomicBool::new(false),
@@ -265,6 +295,12 @@ impl Session {
     }
 }
 
+/// The process is not traced: a forked child that was asked to be left alone.
+pub(crate) fn abandon() {
+    stop();
+    CURRENT.store(core::ptr::null_mut(), Ordering::Release);
+}
+
 /// Stops recording for good.
 pub(crate) fn stop() {
     STATE.store(state::OFF, Ordering::Release);
@@ -274,6 +310,11 @@ impl Session {
     /// Time since the start, nanoseconds.
     pub(crate) fn now_ns(&self) -> u64 {
         clock::monotonic_ns().saturating_sub(self.started_ns)
+    }
+
+    /// Whether this is the process that the session was begun in: not a child made by a bare `clone` or `vfork`.
+    fn is_this_process(&self) -> bool {
+        syscall::process_id() == self.pid
     }
 
     /// The calling thread's slot, given to it on its first event.
@@ -379,12 +420,13 @@ impl Session {
     /// Applies everything that is published.
     pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
         let cpu_before = clock::thread_cpu_ns();
-        let slots = self.slots.lock().all.clone();
         aggregator.books.now_ns = self.end_ns();
         loop {
-            let applied = aggregator
-                .merge
-                .pass(&slots, &self.transport, &mut aggregator.books);
+            let applied = aggregator.merge.pass(
+                || self.slots.lock().all.clone(),
+                &self.transport,
+                &mut aggregator.books,
+            );
             if applied == 0 || self.transport.waiting() == 0 {
                 break;
             }
@@ -395,7 +437,7 @@ impl Session {
     /// Writes to the capture if an interval has passed since it was last written.
     fn flush_if_due(&self, aggregator: &mut Aggregator) {
         let now_ns = self.end_ns();
-        if now_ns >= aggregator.output.next_flush_ns() {
+        if now_ns >= aggregator.output.next_flush_ns() && self.is_this_process() {
             self.complete_quality(aggregator);
             let Aggregator { books, output, .. } = aggregator;
             output.flush(self, books, now_ns, Ended::Running);
@@ -444,6 +486,9 @@ impl Session {
 
     /// Applies and writes everything, now.
     pub(crate) fn flush(&self) {
+        if !self.is_this_process() {
+            return;
+        }
         let mut aggregator = self.aggregator.lock();
         self.pump(&mut aggregator);
         self.complete_quality(&mut aggregator);
@@ -498,6 +543,29 @@ impl Session {
         }
     }
 
+    /// A mem or object hook sees the interpreter tear down: freezes the books, and writes what they say while the
+    /// interpreter is whole. `errno` is kept.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn begin_tear_down(&self) {
+        self.freeze(true);
+        if !self.is_this_process() || self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let own = OwnWork::begin();
+        // SAFETY: errno's address is valid for the life of the thread.
+        let errno = unsafe { *libc::__errno_location() };
+        if let Some(mut aggregator) = self.aggregator.lock_within(EXIT_PATIENCE_NS) {
+            self.pump(&mut aggregator);
+            self.complete_quality(&mut aggregator);
+            let Aggregator { books, output, .. } = &mut *aggregator;
+            output.prepare(self, books);
+        }
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = errno };
+        drop(own);
+    }
+
     /// Walks pymalloc's pools. The calling thread holds the GIL.
     fn walk_arenas(&self) {
         let arenas = self.arenas.lock();
@@ -513,9 +581,14 @@ impl Session {
         }
     }
 
-    /// The process is about to end: writes everything and prints the summary. Only the first call does.
+    /// The process is about to end: writes everything and prints the summary. Only the first call does. From a signal handler
+    /// that interrupted the shim's own work nothing is done: this thread holds what would be needed, and the capture
+    /// ends with its last flush.
     pub(crate) fn finish(&self, ended: Ended) {
-        if syscall::process_id() != self.pid || self.ended.swap(true, Ordering::AcqRel) {
+        if !self.is_this_process()
+            || thread::word().is_writing()
+            || self.ended.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let own = OwnWork::begin();
@@ -524,8 +597,11 @@ impl Session {
         stop();
         match self.aggregator.lock_within(EXIT_PATIENCE_NS) {
             Some(mut aggregator) => {
-                self.pump(&mut aggregator);
-                self.complete_quality(&mut aggregator);
+                if !aggregator.output.is_prepared() {
+                    self.pump(&mut aggregator);
+                    self.complete_quality(&mut aggregator);
+                }
+                self.tear_down.take_into(&mut aggregator.books.shutdown);
                 let Aggregator { books, output, .. } = &mut *aggregator;
                 output.finish(self, books, ended);
             }
@@ -539,7 +615,7 @@ impl Session {
     /// The process is about to become another program, which may fail: everything is written, nothing ends. A forked
     /// child that has written nothing yet leaves no file: it was only made for this.
     pub(crate) fn before_exec(&self) {
-        if syscall::process_id() != self.pid {
+        if !self.is_this_process() {
             return;
         }
         let own = OwnWork::begin();

@@ -88,6 +88,11 @@ impl Word {
         self.phase.get() == Phase::Outside as u32
     }
 
+    /// Whether the shim's own work was interrupted: an event is being written, or one of our locks may be held.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.phase.get() == Phase::Recording as u32 || self.phase.get() == Phase::Own as u32
+    }
+
     /// Whether a hook of this thread is inside the real allocator now.
     pub(crate) fn is_in_original(&self) -> bool {
         self.phase.get() == Phase::Original as u32

@@ -55,7 +55,7 @@ struct Leaf {
     shift: u32,
 }
 
-type Middle = [Option<Leaf>; 1 << MIDDLE_BITS];
+type Middle = [Option<Leaf>];
 
 /// The table.
 pub(crate) struct LiveTable {
@@ -171,7 +171,12 @@ impl LiveTable {
         let middle = self
             .top
             .get_mut((number >> MIDDLE_BITS) as usize)?
-            .get_or_insert_with(|| Box::new([const { None }; 1 << MIDDLE_BITS]));
+            .get_or_insert_with(|| {
+                // By way of a vector: the table is larger than some threads' stacks.
+                let mut leaves = Vec::new();
+                leaves.resize_with(1 << MIDDLE_BITS, || None);
+                leaves.into_boxed_slice()
+            });
         let entry = middle.get_mut((number & ((1 << MIDDLE_BITS) - 1)) as usize)?;
         if entry.is_none() {
             *entry = Some(Leaf::map(4)?);

@@ -80,19 +80,18 @@ impl Reader {
 }
 
 impl Merge {
-    /// One pass over everything published. Returns the number of events applied.
+    /// One pass over everything published. `slots` gives the slots there are: it is asked after the segment word was read,
+    /// so that no thread of a segment inside the cut is left out. Returns the number of events applied.
     pub(crate) fn pass(
         &mut self,
-        slots: &[&'static Slot],
+        slots: impl FnOnce() -> Vec<&'static Slot>,
         transport: &Transport,
         books: &mut Books,
     ) -> u64 {
         let before = books.quality.events;
         let latest = self.note_published(slots);
         while let Some(buffer) = transport.receive() {
-            if let Some(reader) = self.readers.get_mut(usize::from(buffer.slot())) {
-                reader.full.push_back(buffer);
-            }
+            self.reader(buffer.slot()).full.push_back(buffer);
         }
         let mut ready = BinaryHeap::new();
         for (at, reader) in self.readers.iter_mut().enumerate() {
@@ -117,23 +116,28 @@ impl Merge {
         books.quality.events - before
     }
 
-    /// Notes what each slot has published, and returns the latest segment that may be applied.
-    fn note_published(&mut self, slots: &[&'static Slot]) -> u64 {
-        if self.readers.len() < slots.len() + 1 {
-            self.readers.resize_with(slots.len() + 1, Reader::default);
+    /// The reading end of a slot, by its name.
+    fn reader(&mut self, name: u16) -> &mut Reader {
+        let at = usize::from(name);
+        if at >= self.readers.len() {
+            self.readers.resize_with(at + 1, Reader::default);
         }
+        &mut self.readers[at]
+    }
+
+    /// Notes what each slot has published, and returns the latest segment that may be applied.
+    fn note_published(&mut self, slots: impl FnOnce() -> Vec<&'static Slot>) -> u64 {
         let (latest, recording) = SEGMENTS.latest();
-        let (first, others): (Vec<&Slot>, Vec<&Slot>) =
-            slots.iter().partition(|slot| slot.name() == recording);
+        let (first, others): (Vec<&Slot>, Vec<&Slot>) = slots()
+            .into_iter()
+            .partition(|slot| slot.name() == recording);
         for slot in first.into_iter().chain(others) {
             let cursor = slot.published();
             let note = Buffer::of_cursor(cursor).map(|buffer| {
                 let count = (cursor as usize - buffer.first() as usize) / size_of::<Event>();
                 (buffer, count)
             });
-            if let Some(reader) = self.readers.get_mut(usize::from(slot.name())) {
-                reader.note = note;
-            }
+            self.reader(slot.name()).note = note;
         }
         latest
     }

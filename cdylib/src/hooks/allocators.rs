@@ -178,7 +178,7 @@ fn enter_slowly<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static S
             session.attend();
         }
         if session::state() & state::STACKS != 0 && session.python.is_finalizing() {
-            session.freeze(true);
+            session.begin_tear_down();
         }
         hook.original();
     }

@@ -3,6 +3,7 @@
 //! Each implementation is the same three steps: enter (or pass on, noting an inner call), call the original, record.
 
 use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use pytrace_format::record::Domain;
 
@@ -43,6 +44,24 @@ fn enter(word: &Word) -> Option<(Hook<'_>, &'static Session)> {
     }
     let session = session::current()?;
     Some((Hook::enter(word)?, session))
+}
+
+/// Whether the program's calls of `malloc` come to us first, as far as was looked.
+static IS_FIRST: AtomicBool = AtomicBool::new(true);
+
+/// Looks whether the program's calls of `malloc` come to us first. Not for hooks: it asks the loader.
+pub(crate) fn look_who_is_first() {
+    // SAFETY: a plain look-up of a name that exists.
+    let first = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"malloc".as_ptr()) };
+    IS_FIRST.store(
+        first.cast_const() == malloc as *const c_void,
+        Ordering::Relaxed,
+    );
+}
+
+/// Whether the program's calls of `malloc` come to us first.
+pub(crate) fn is_first() -> bool {
+    IS_FIRST.load(Ordering::Relaxed)
 }
 
 /// Calls an original that gives a block, and records the birth.

@@ -80,6 +80,15 @@ fn is_fatal(signal: c_int) -> bool {
     if HARMLESS.contains(&signal) || signal == libc::SIGTTOU {
         return false;
     }
+    // SAFETY: `sigset_t` is plain data, for which all zeroes is a value; with a null new mask the call only reads.
+    let is_blocked = unsafe {
+        let mut blocked: libc::sigset_t = core::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, core::ptr::null(), &raw mut blocked) == 0
+            && libc::sigismember(&raw const blocked, signal) == 1
+    };
+    if is_blocked {
+        return false;
+    }
     // SAFETY: `sigaction` is plain data, for which all zeroes is a value; with a null new action the call only reads.
     unsafe {
         let mut action: libc::sigaction = core::mem::zeroed();

@@ -19,12 +19,15 @@ use pytrace_model::Model;
 use crate::aggregate::books::Books;
 use crate::session::Session;
 use crate::settings::Summary;
+use naming::Effort;
 
 /// The output's state.
 pub(crate) struct Output {
     capture: capture::Capture,
     records: records::Records,
     next_flush_ns: u64,
+    /// The summary's body, once everything was written.
+    drawn: Option<String>,
 }
 
 impl Output {
@@ -33,6 +36,7 @@ impl Output {
             capture: capture::Capture::new(),
             records: records::Records::new(),
             next_flush_ns: 0,
+            drawn: None,
         }
     }
 
@@ -75,26 +79,68 @@ impl Output {
         }
     }
 
-    /// Writes everything for the last time, and the summary where it belongs.
+    /// The program has ended and the interpreter begins to tear down: writes everything, and draws the summary, now, while
+    /// the interpreter is whole. CPython up to 3.11 has daemon threads run into freed memory when the time between the
+    /// tear-down and the end of the process is long; so as little as possible is left for then.
+    pub(crate) fn prepare(&mut self, session: &Session, books: &mut Books) {
+        self.write_all(session, books, Ended::Exit, Effort::Quick);
+    }
+
+    /// The process ends: adds what the tear-down did, and prints the summary where it belongs.
     pub(crate) fn finish(&mut self, session: &Session, books: &mut Books, ended: Ended) {
-        let end_ns = session.end_ns();
-        let prints = session.settings.summary != Summary::None && process::is_root(session);
+        if self.drawn.is_none() || ended != Ended::Exit {
+            self.write_all(session, books, ended, Effort::Thorough);
+        } else if self.capture.path().is_some()
+            && let Some(pattern) = &session.settings.output
+            && self.capture.open(pattern)
+        {
+            self.capture.push(&Record::Quality(books.quality));
+            self.capture.push(&Record::Shutdown(books.shutdown));
+            self.capture.push(&Record::End(End {
+                ended,
+                at_ns: session.end_ns(),
+            }));
+            self.capture.write();
+        }
+        if let Some(drawn) = self.drawn.take()
+            && self.prints(session)
+        {
+            let end = Model {
+                settings: process::settings(session),
+                shutdown: books.shutdown,
+                ..Model::default()
+            };
+            summary::print(&session.settings, drawn, &end, self.capture.path());
+        }
+    }
+
+    /// Whether everything was written when the tear-down began.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.drawn.is_some()
+    }
+
+    fn prints(&self, session: &Session) -> bool {
+        session.settings.summary != Summary::None && process::is_root(session)
+    }
+
+    /// Writes everything to the capture, and draws the summary's body if it will be printed.
+    fn write_all(&mut self, session: &Session, books: &mut Books, ended: Ended, effort: Effort) {
+        let prints = self.prints(session);
+        self.drawn = Some(String::new());
         if !prints && session.settings.output.is_none() {
             return;
         }
-        let end = Record::End(End {
-            ended,
-            at_ns: end_ns,
-        });
+        let at_ns = session.end_ns();
+        let end = Record::End(End { ended, at_ns });
         let Output {
             capture, records, ..
         } = self;
-        let names = records.name_natives(session, books);
+        let names = records.name_natives(session, books, effort);
         if let Some(pattern) = &session.settings.output
             && capture.open(pattern)
         {
             let mut push = |record: Record| capture.push(&record);
-            records.changed(session, books, end_ns, &mut push);
+            records.changed(session, books, at_ns, &mut push);
             records.last(session, books, &names, &mut push);
             push(end.clone());
             capture.write();
@@ -107,7 +153,7 @@ impl Output {
             };
             records.everything(session, books, &names, &mut apply);
             apply(end);
-            summary::print(&session.settings, &model, capture.path());
+            self.drawn = Some(summary::body(&session.settings, &model));
         }
     }
 }

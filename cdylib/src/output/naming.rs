@@ -16,8 +16,22 @@ const BUDGET_NS: u64 = 30_000_000;
 /// Files with more debug information than this are named from their symbol tables alone.
 const LARGE_DEBUG_BYTES: u64 = 1 << 20;
 
+/// How hard names are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Symbol tables alone: nothing of the loader's is asked. For a thread that holds the GIL, for which a thread that
+    /// holds the loader's lock may be waiting.
+    Quick,
+    /// Debug information too.
+    Thorough,
+}
+
 /// Names for return addresses, in their order; `None` for those that have none, or that the time did not suffice for.
-pub(crate) fn of_return_addresses(modules: &Modules, addresses: &[usize]) -> Vec<Option<String>> {
+pub(crate) fn of_return_addresses(
+    modules: &Modules,
+    addresses: &[usize],
+    effort: Effort,
+) -> Vec<Option<String>> {
     let deadline_ns = clock::monotonic_ns() + BUDGET_NS;
     let mut names = vec![None; addresses.len()];
     let mut by_module: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();
@@ -41,7 +55,10 @@ pub(crate) fn of_return_addresses(modules: &Modules, addresses: &[usize]) -> Vec
         for ((at, _), mangled) in wanted.iter().zip(found.names) {
             let name = match mangled {
                 Some(mangled) => Some(format!("{:#}", backtrace::SymbolName::new(&mangled))),
-                None if found.debug_bytes > 0 && found.debug_bytes <= LARGE_DEBUG_BYTES => {
+                None if effort == Effort::Thorough
+                    && found.debug_bytes > 0
+                    && found.debug_bytes <= LARGE_DEBUG_BYTES =>
+                {
                     addresses
                         .get(*at)
                         .and_then(|&address| from_debug_information(address))

@@ -11,7 +11,8 @@ use pytrace_format::record::{
 };
 
 use super::modules::Modules;
-use super::{naming, process};
+use super::naming::{self, Effort};
+use super::process;
 use crate::aggregate::books::{Books, Extremes, SiteTally};
 use crate::session::Session;
 use crate::stack::intern::Interner;
@@ -278,11 +279,16 @@ impl Records {
 
     /// Names of the native frames of the sites that the summary will show, found in this process: records that come
     /// after all tables, which are read for it.
-    pub(crate) fn name_natives(&mut self, session: &Session, books: &Books) -> Vec<Record> {
+    pub(crate) fn name_natives(
+        &mut self,
+        session: &Session,
+        books: &Books,
+        effort: Effort,
+    ) -> Vec<Record> {
         self.read_tables(&session.interner.lock());
         let wanted = native_frames_of_top_sites(session, books);
         let addresses: Vec<usize> = wanted.iter().map(|(_, address)| *address).collect();
-        let names = naming::of_return_addresses(&self.modules, &addresses);
+        let names = naming::of_return_addresses(&self.modules, &addresses, effort);
         let mut records = Vec::new();
         for ((row, _), name) in wanted.iter().zip(names) {
             let Some(name) = name else {

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use pytrace_model::Model;
-use pytrace_model::summary::{Style, render};
+use pytrace_model::summary::{Style, render_body, render_end};
 
 use crate::settings::{Settings, Summary};
 use crate::sys::{file, syscall};
@@ -13,24 +13,34 @@ const PLAIN_COLUMNS: usize = 100;
 /// The widest that is drawn: beyond, lines are hard to follow.
 const MOST_COLUMNS: usize = 140;
 
-/// Prints the summary of a model.
-pub(crate) fn print(settings: &Settings, model: &Model, capture: Option<&str>) {
+/// How the summary is drawn for where it goes.
+fn style(settings: &Settings, capture: Option<&str>) -> Style {
     let terminal = match settings.summary {
         Summary::Stderr => syscall::terminal_columns(libc::STDERR_FILENO),
         _ => None,
     };
-    let style = Style {
+    Style {
         width: terminal
             .filter(|&columns| columns > 0)
             .map_or(PLAIN_COLUMNS, |columns| columns.min(MOST_COLUMNS)),
         colour: terminal.is_some() && colour_is_wanted(),
         top: settings.top,
         footer: capture.map(str::to_owned),
-    };
-    let mut text = String::new();
-    if render(model, &style, &mut text).is_err() {
-        return;
     }
+}
+
+/// Draws the summary but for its end.
+pub(crate) fn body(settings: &Settings, model: &Model) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = render_body(model, &style(settings, None), &mut text);
+    text
+}
+
+/// Draws the end and prints it all.
+pub(crate) fn print(settings: &Settings, mut text: String, model: &Model, capture: Option<&str>) {
+    // As above.
+    let _ = render_end(model, &style(settings, capture), &mut text);
     match &settings.summary {
         Summary::None => {}
         Summary::Stderr => {

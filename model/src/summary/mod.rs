@@ -53,6 +53,15 @@ impl Default for Style {
 /// # Errors
 /// Those of `out`.
 pub fn render(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::Result {
+    render_body(model, style, out)?;
+    render_end(model, style, out)
+}
+
+/// Writes the summary but for its end: what is known when the program has ended.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_body(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::Result {
     let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
     headline::draw(model, &mut screen)?;
     domains::draw(model, &mut screen)?;
@@ -60,7 +69,16 @@ pub fn render(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::R
     arenas::draw(model, &mut screen)?;
     let origins = Origins::of(model);
     lines::draw(model, &origins, style.top.div_ceil(2), &mut screen)?;
-    sites::draw(model, &origins, style.top, &mut screen)?;
+    sites::draw(model, &origins, style.top, &mut screen)
+}
+
+/// Writes the summary's end: what the interpreter's tear-down did (settings and `shutdown` of the model), and where the
+/// capture is.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_end(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
     draw_shutdown(model, &mut screen)?;
     if let Some(path) = &style.footer {
         draw_footer(path, &mut screen)?;

@@ -64,7 +64,11 @@ impl Books {
     /// Takes the block at an address out of the table, and out of its pool.
     #[inline(always)]
     fn take(&mut self, address: u64) -> Option<Block> {
-        let block = self.live.remove(address)?;
+        // After lost events a slot can hold a size where a site was looked for: no block that was ever put in.
+        let block = self
+            .live
+            .remove(address)
+            .filter(|block| self.is_site(block.site))?;
         if let Some(pool) = self.live.pool(address, self.pools.pool_shift) {
             self.pools.death(pool, self.peak);
         }
@@ -200,7 +204,8 @@ impl Books {
         };
         match self.live.insert(address, occupant) {
             Ok(None) => {}
-            Ok(Some(old)) => self.miss_free(address, old),
+            Ok(Some(old)) if self.is_site(old.site) => self.miss_free(address, old),
+            Ok(Some(_)) => self.quality.missed_frees += 1,
             Err(()) => self.quality.lost_events += 1,
         }
         if pymalloc && let Some(pool) = self.live.pool(address, self.pools.pool_shift) {

@@ -237,6 +237,12 @@ impl Books {
         row
     }
 
+    /// Whether a block of this site was ever born.
+    #[inline(always)]
+    fn is_site(&self, site: u32) -> bool {
+        (site as usize) < self.sites.len()
+    }
+
     #[cold]
     #[inline(never)]
     fn grow_sites(&mut self, site: u32) {
