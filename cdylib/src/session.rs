@@ -18,7 +18,7 @@ use crate::aggregate::merge::Merge;
 use crate::events::buffer::Buffer;
 use crate::events::event::{Control, Event};
 use crate::events::slot::{SEGMENTS, Slot};
-use crate::events::transport::{CROWDED, Transport};
+use crate::events::transport::{CAPACITY, CROWDED, Transport};
 use crate::output::Output;
 use crate::python::Python;
 use crate::python::arenas::Arenas;
@@ -165,6 +165,8 @@ pub(crate) struct Session {
     pub(crate) aggregator: Lock<Aggregator>,
     background: Lock<Background>,
     background_started: AtomicBool,
+    /// The channel was full for longer than a hook waits.
+    saturated: AtomicBool,
     background_must_end: AtomicBool,
     /// The background thread sleeps on it; 1: it sleeps.
     asleep: AtomicU32,
@@ -233,6 +235,7 @@ pub(crate) fn begin(
         }),
         background: Lock::new(Background::NotStarted),
         background_started: AtomicBool::new(false),
+        saturated: AtomicBool::new(false),
         background_must_end: AtomicBool::new(false),
         asleep: AtomicU32::new(0),
         marks: Lock::new(Vec::new()),
@@ -355,6 +358,10 @@ impl Session {
     /// Takes a full buffer and gives an empty one. `None`: there was no room within [`PATIENCE_NS`].
     /// Called by a thread in a hook, which owns `full`.
     pub(crate) fn exchange(&self, full: Buffer, slot: u16, next_index: u64) -> Option<Buffer> {
+        if self.saturated.load(Ordering::Relaxed) && self.transport.waiting() >= CAPACITY {
+            // This was waited for once: until something is taken, events are counted as lost at once.
+            return None;
+        }
         let empty = self.transport.empty_buffer()?;
         empty.assign(slot, next_index);
         let mut deadline = None;
@@ -366,6 +373,7 @@ impl Session {
             }
             let now = clock::monotonic_ns();
             if now > *deadline.get_or_insert(now + PATIENCE_NS) {
+                self.saturated.store(true, Ordering::Relaxed);
                 self.transport.recycle(empty);
                 return None;
             }
@@ -377,6 +385,7 @@ impl Session {
             self.pump(&mut aggregator);
             self.flush_if_due(&mut aggregator);
         }
+        self.saturated.store(false, Ordering::Relaxed);
         self.wake_background();
         Some(empty)
     }

@@ -224,20 +224,20 @@ impl Python {
     }
 
     /// Whether Python code has run: allocators must not be replaced any more. Frames tell early; where they cannot be read,
-    /// the first thread state does.
+    /// the interpreter's own flag does, which 3.6 sets before and 3.7 after there is a thread state.
     pub(crate) fn has_run(&self) -> bool {
         if self.reads_stacks() {
             return true;
         }
-        let started = if self.layout_is_known {
-            self.is_initialized
-        } else {
-            None
-        };
-        // SAFETY: `int Py_IsInitialized(void)` reads a flag.
-        started.is_some_and(|function| unsafe { function() } != 0)
-            // SAFETY: reads a thread-local or a global and returns it.
-            || self.any_thread_state.is_some_and(|function| !unsafe { function() }.is_null())
+        let is_initialized = self
+            .is_initialized
+            // SAFETY: `int Py_IsInitialized(void)` reads a flag.
+            .is_some_and(|function| unsafe { function() } != 0);
+        // SAFETY: reads a thread-local or a global and returns it.
+        is_initialized
+            && self
+                .any_thread_state
+                .is_none_or(|function| !unsafe { function() }.is_null())
     }
 
     /// Why Python stacks are missing, if they are.
