@@ -320,6 +320,13 @@ impl Session {
         syscall::process_id() == self.pid
     }
 
+    /// Whether flushes may be written: by this process, and not behind the final record.
+    fn may_write(&self, aggregator: &Aggregator) -> bool {
+        self.is_this_process()
+            && !aggregator.output.is_prepared()
+            && !self.ended.load(Ordering::Acquire)
+    }
+
     /// The calling thread's slot, given to it on its first event.
     #[inline(always)]
     pub(crate) fn slot(&self, word: &thread::Word) -> Option<&'static Slot> {
@@ -391,7 +398,7 @@ impl Session {
     }
 
     fn wake_background(&self) {
-        if self.asleep.swap(0, Ordering::AcqRel) == 1 {
+        if self.asleep.swap(0, Ordering::SeqCst) == 1 {
             syscall::futex_wake(&self.asleep, 1);
         }
     }
@@ -446,7 +453,7 @@ impl Session {
     /// Writes to the capture if an interval has passed since it was last written.
     fn flush_if_due(&self, aggregator: &mut Aggregator) {
         let now_ns = self.end_ns();
-        if now_ns >= aggregator.output.next_flush_ns() && self.is_this_process() {
+        if now_ns >= aggregator.output.next_flush_ns() && self.may_write(aggregator) {
             self.complete_quality(aggregator);
             let Aggregator { books, output, .. } = aggregator;
             output.flush(self, books, now_ns, Ended::Running);
@@ -500,6 +507,9 @@ impl Session {
         }
         let mut aggregator = self.aggregator.lock();
         self.pump(&mut aggregator);
+        if !self.may_write(&aggregator) {
+            return;
+        }
         self.complete_quality(&mut aggregator);
         let now_ns = self.end_ns();
         let Aggregator { books, output, .. } = &mut *aggregator;
@@ -659,7 +669,7 @@ impl Session {
             }
         };
         if let Some(thread) = thread {
-            self.background_must_end.store(true, Ordering::Release);
+            self.background_must_end.store(true, Ordering::SeqCst);
             self.wake_background();
             thread.join();
             self.background_started.store(false, Ordering::Release);
@@ -728,8 +738,9 @@ impl Session {
             {
                 return;
             }
-            self.asleep.store(1, Ordering::Release);
-            if self.transport.waiting() == 0 {
+            // SeqCst: whoever sets a wish after this sees that we sleep, and we see a wish that was set before.
+            self.asleep.store(1, Ordering::SeqCst);
+            if self.transport.waiting() == 0 && !self.background_must_end.load(Ordering::SeqCst) {
                 syscall::futex_wait(&self.asleep, 1, interval_ns);
             }
             self.asleep.store(0, Ordering::Release);

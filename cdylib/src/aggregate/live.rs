@@ -121,7 +121,7 @@ impl Leaf {
                 new[at * 2] = head;
                 if head & PAIR == 0 {
                     at += 1;
-                    new[at * 2 - 1] = old.get(at).copied().unwrap_or(0);
+                    new[at * 2 - 1] = old.get(at).copied().unwrap_or(HUGE);
                 }
             }
             at += 1;

@@ -277,7 +277,7 @@ fn take<D: Of, S: Shape>(block: *mut c_void, original: impl FnOnce()) {
     record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
     if D::DOMAIN == Domain::Object {
         let python = session.python;
-        if python.is_code_object(S::layout(python), block) && python.reads_stacks() {
+        if python.reads_stacks() && python.is_code_object(S::layout(python), block) {
             intern::code_died(block as usize);
         }
     }
@@ -297,6 +297,7 @@ fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl Fn
     };
     record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
     if D::DOMAIN == Domain::Object
+        && session.python.reads_stacks()
         && session
             .python
             .is_code_object(session.python.layout(), block)

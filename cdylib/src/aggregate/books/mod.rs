@@ -199,16 +199,14 @@ impl Books {
 
     fn control(&mut self, event: Event) {
         match event.control_kind() {
+            // After the freeze arenas are the tear-down's.
+            Control::ArenaMapped | Control::ArenaUnmapped if self.frozen => {}
             Control::ArenaMapped => {
                 let bytes = event.body();
                 self.pools
                     .arena_mapped(bytes, arenas::pool_bytes(bytes), self.peak);
             }
-            Control::ArenaUnmapped => {
-                if !self.frozen {
-                    self.pools.arena_unmapped(self.peak);
-                }
-            }
+            Control::ArenaUnmapped => self.pools.arena_unmapped(self.peak),
             Control::Freeze => self.frozen = true,
             Control::Paused => {
                 self.paused = true;
