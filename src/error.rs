@@ -296,7 +296,7 @@ pub(crate) fn reason(source: &io::Error) -> String {
 }
 
 /// A name in quotes, on one line whatever it holds.
-pub(crate) fn quoted(name: impl AsRef<OsStr>) -> String {
+pub fn quoted(name: impl AsRef<OsStr>) -> String {
     let name = name.as_ref().to_string_lossy();
     let mut quoted = String::with_capacity(name.len() + 2);
     quoted.push('\'');

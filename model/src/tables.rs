@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use pytrace_format::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
 use pytrace_format::record::{
-    Allocator, Counters, Domain, End, Frame, Mark, Module, Moment, NativeName, Process, Pymalloc,
-    Quality, Record, Scope, ScopeCounters, Settings, Shutdown, Site, Sizes, Stack, TimelinePoint,
+    Allocator, Counters, Domain, End, Frame, Mark, Mode, Module, Moment, NativeName, Process,
+    Pymalloc, Quality, Record, Scope, ScopeCounters, Settings, Shutdown, Site, Sizes, Stack,
+    TimelinePoint,
 };
 
 use crate::ModelError;
@@ -184,6 +185,12 @@ impl Model {
             max_live_at_ns: 0,
             max_size_bytes: 0,
         })
+    }
+
+    /// Whether live bytes, peak, temporary allocations and call sites are known at all: mode counts keeps no table of live
+    /// blocks and reads no stacks.
+    pub fn has_live_table(&self) -> bool {
+        self.settings.mode != Mode::Counts
     }
 
     /// Whether a domain was left out by the settings.

@@ -2,7 +2,7 @@
 
 use crate::{model, model_of, summary};
 use pytrace_format::record::*;
-use pytrace_format::synth::{Synth, realistic};
+use pytrace_format::synth::{Synth, counted, realistic};
 use pytrace_model::Model;
 use pytrace_model::summary::{MIN_WIDTH, Style};
 use pytrace_model::text::columns;
@@ -191,6 +191,14 @@ fn numbers_model(number: u64) -> Model {
 #[test]
 fn the_realistic_capture_fits_every_width() {
     let model = model(&realistic());
+    for style in styles("a path/with spaces\n.pytrace") {
+        assert_calm(&summary(&model, &style), style.width.max(MIN_WIDTH));
+    }
+}
+
+#[test]
+fn counts_of_any_program_fit_every_width() {
+    let model = model(&counted(&realistic()));
     for style in styles("a path/with spaces\n.pytrace") {
         assert_calm(&summary(&model, &style), style.width.max(MIN_WIDTH));
     }

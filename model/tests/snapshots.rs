@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::{model, summary};
-use pytrace_format::record::{Allocator, Counters, Domain, End, Ended, Mode, Scope};
-use pytrace_format::synth::{Synth, realistic};
+use pytrace_format::record::{Allocator, Counters, Domain, End, Ended, Scope};
+use pytrace_format::synth::{Synth, counted, realistic};
 use pytrace_model::Model;
 use pytrace_model::summary::Style;
 
@@ -63,16 +63,10 @@ fn colours_change_nothing_but_colours() {
 
 #[test]
 fn counts_mode_has_no_live_bytes_and_no_sites() {
-    let mut model = model(&realistic());
-    model.settings.mode = Mode::Counts;
-    model.sites.clear();
-    model.site_counters.clear();
-    for of_scope in model.scopes.values_mut() {
-        of_scope.counters.live_bytes = 0;
-        of_scope.counters.peak_bytes = 0;
-        of_scope.counters.temporary_allocations = 0;
+    let model = model(&counted(&realistic()));
+    for width in [100, 40] {
+        check(&format!("counts-{width}.txt"), &model, &style(width));
     }
-    check("counts.txt", &model, &style(100));
 }
 
 #[test]

@@ -59,6 +59,11 @@ impl Metric {
         }
     }
 
+    /// Whether only a table of live blocks tells the number.
+    pub fn needs_live_table(self) -> bool {
+        matches!(self, Metric::Live | Metric::Peak | Metric::Temporary)
+    }
+
     /// Whether the number counts bytes.
     pub fn is_bytes(self) -> bool {
         !matches!(self, Metric::Allocations | Metric::Temporary)

@@ -62,11 +62,11 @@ pub(crate) struct RunArguments {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// How much is recorded: totals, histograms and exact call sites [default: sites]
+    /// How much is recorded: totals and histograms alone, or exact call sites, live bytes and peak as well [default: sites]
     #[arg(long)]
     pub(crate) mode: Option<Mode>,
 
-    /// Native part of a stack: the C function that called the allocator, or none [default: caller]
+    /// Native part of a stack: the C function that called the allocator, all native frames, or none [default: caller]
     #[arg(long)]
     pub(crate) native: Option<Native>,
 
@@ -91,12 +91,14 @@ pub(crate) struct RunArguments {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Mode {
     Sites,
+    Counts,
 }
 
 /// What the library accepts as PYTRACE_NATIVE.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Native {
     Caller,
+    Full,
     Off,
 }
 

@@ -142,8 +142,8 @@ mod tests {
                 ["--moed", "--mode"].as_slice(),
             ),
             (
-                &["pytrace", "run", "--mode", "counts", "x"],
-                &["'counts'", "possible values: sites]"],
+                &["pytrace", "run", "--mode", "events", "x"],
+                &["'events'", "possible values: sites, counts]"],
             ),
             (
                 &["pytrace", "run", "--depth", "9999", "x"],

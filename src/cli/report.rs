@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
+use pytrace::analysis::{Grouping, Metric};
 use pytrace::capture::Capture;
-use pytrace::error::{Error, Result};
+use pytrace::error::{Error, Result, quoted};
 use pytrace::report::{Report, json, text};
 use pytrace::symbols;
+use pytrace_model::Model;
 
 use super::args::{Format, ReportArguments};
 use super::terminal::Terminal;
@@ -18,6 +20,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     if let Some(note) = &capture.unread {
         super::say(note);
     }
+    check_request(arguments, &capture.model)?;
     for note in symbols::name_native_frames(&mut capture.model) {
         super::say(&note);
     }
@@ -40,6 +43,27 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// Refuses what a capture without call sites cannot tell.
+fn check_request(arguments: &ReportArguments, model: &Model) -> Result<()> {
+    if model.has_live_table() {
+        return Ok(());
+    }
+    let metric = Metric::from(arguments.metric);
+    let grouping = Grouping::from(arguments.by);
+    let asked = if metric.needs_live_table() {
+        format!("--metric {}", metric.name())
+    } else if grouping != Grouping::Site {
+        format!("--by {}", grouping.name())
+    } else {
+        return Ok(());
+    };
+    let file = quoted(&arguments.file);
+    Err(Error::usage(format!(
+        "{asked} needs call sites and live blocks, and {file} is of mode counts, which keeps neither; \
+         trace the program again with --mode sites"
+    )))
 }
 
 fn write(

@@ -114,12 +114,12 @@ fn bad_command_lines_get_one_line() {
         (["run"].as_slice(), "<CMD>..."),
         (&["run", "--moed", "counts", "true"], "'--mode'"),
         (
-            &["run", "--mode", "counts", "true"],
-            "possible values: sites]",
+            &["run", "--mode", "events", "true"],
+            "possible values: sites, counts]",
         ),
         (
-            &["run", "--native", "full", "true"],
-            "possible values: caller, off]",
+            &["run", "--native", "all", "true"],
+            "possible values: caller, full, off]",
         ),
         (&["run", "--depth", "4097", "true"], "4096"),
         (&["run", "missing.py"], "no such script: 'missing.py'"),

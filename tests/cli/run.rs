@@ -162,17 +162,17 @@ fn a_run_without_a_capture_says_so_and_keeps_the_status() {
 #[test]
 fn a_refused_setting_is_the_only_thing_said() {
     let answer = Pytrace::new("run")
-        .set("PYTRACE_MODE", "counts")
+        .set("PYTRACE_MODE", "events")
         .words(["-c", "import sys; sys.exit(5)"])
         .run();
     assert_eq!(answer.code(), 5);
     assert!(
         answer
             .only_line()
-            .starts_with("PYTRACE_MODE=counts is not accepted")
+            .starts_with("PYTRACE_MODE=events is not accepted")
     );
     let answer = Pytrace::new("run")
-        .set("PYTRACE_MODE", "counts")
+        .set("PYTRACE_MODE", "events")
         .words(["--mode", "sites", "--summary", "none", "-c", "pass"])
         .run();
     assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));

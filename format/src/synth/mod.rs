@@ -14,6 +14,7 @@
 //! # assert_eq!(pytrace_format::Decoder::new(&file[..]).count(), synth.records().len());
 //! ```
 
+mod counted;
 mod realistic;
 
 use crate::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
@@ -23,6 +24,7 @@ use crate::record::{
 };
 use crate::{Encoder, file_header};
 
+pub use counted::counted;
 pub use realistic::realistic;
 
 /// A capture in the making. Equal rows are made once.

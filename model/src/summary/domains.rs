@@ -22,6 +22,9 @@ const COLUMNS: [Column; 11] = [
     Column::right("temp", 3),
 ];
 
+/// How many of them, the last ones, only a table of live blocks tells.
+const OF_LIVE_TABLE: usize = 3;
+
 pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {
     let is_quiet = |counters: &Counters| *counters == Counters::default();
     let mmap = model.scope(Scope::Domain(Domain::Mmap)).counters;
@@ -34,8 +37,12 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
         .chain((!is_quiet(&mmap)).then_some(("mmap", Scope::Domain(Domain::Mmap))))
         .collect();
 
+    let columns = match model.has_live_table() {
+        true => &COLUMNS[..],
+        false => &COLUMNS[..COLUMNS.len() - OF_LIVE_TABLE],
+    };
     let table_with = |format_count: fn(u64) -> String| {
-        let mut table = Table::new(&COLUMNS);
+        let mut table = Table::new(columns);
         for &(name, scope) in &shown {
             table.row(cells(name, model, scope, format_count));
         }
@@ -65,9 +72,8 @@ pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> 
 
 fn cells(name: &str, model: &Model, scope: Scope, format_count: fn(u64) -> String) -> Vec<String> {
     let counters = model.scope(scope).counters;
-    let known_if = |is_known: bool, text: String| if is_known { text } else { "-".to_owned() };
-    let has_live_bytes = super::has_live_bytes(model);
     let knows_served = model.knows_served_bytes(scope);
+    let if_known = |text: String| if knows_served { text } else { "-".to_owned() };
     let slack_bytes = counters
         .served_bytes
         .saturating_sub(counters.requested_bytes);
@@ -77,14 +83,11 @@ fn cells(name: &str, model: &Model, scope: Scope, format_count: fn(u64) -> Strin
         format_count(counters.reallocations),
         format_count(counters.frees),
         size(counters.requested_bytes),
-        known_if(knows_served, size(counters.served_bytes)),
-        known_if(knows_served, percent(slack_bytes, counters.served_bytes)),
+        if_known(size(counters.served_bytes)),
+        if_known(percent(slack_bytes, counters.served_bytes)),
         format_count(counters.live_blocks),
-        known_if(has_live_bytes, size(counters.live_bytes)),
-        known_if(has_live_bytes, size(counters.peak_bytes)),
-        known_if(
-            has_live_bytes,
-            percent(counters.temporary_allocations, counters.allocations),
-        ),
+        size(counters.live_bytes),
+        size(counters.peak_bytes),
+        percent(counters.temporary_allocations, counters.allocations),
     ]
 }

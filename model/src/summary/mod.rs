@@ -14,7 +14,7 @@ mod sites;
 
 use core::fmt;
 
-use pytrace_format::record::{Mode, Shutdown};
+use pytrace_format::record::Shutdown;
 
 use crate::Model;
 use crate::origin::Origins;
@@ -67,6 +67,12 @@ pub fn render_body(model: &Model, style: &Style, out: &mut impl fmt::Write) -> f
     domains::draw(model, &mut screen)?;
     histogram::draw(model, &mut screen)?;
     arenas::draw(model, &mut screen)?;
+    if !model.has_live_table() {
+        screen.blank()?;
+        let text =
+            "mode counts does not tell where: mode sites has call sites, live bytes and peak";
+        return screen.flow(Tone::Dim, "", &[text.to_owned()]);
+    }
     let origins = Origins::of(model);
     lines::draw(model, &origins, style.top.div_ceil(2), &mut screen)?;
     sites::draw(model, &origins, style.top, &mut screen)
@@ -98,11 +104,6 @@ pub fn render_lines(
 ) -> fmt::Result {
     let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
     lines::draw(model, origins, style.top, &mut screen)
-}
-
-/// Whether live bytes, peak, temporary allocations and sites are known at all.
-fn has_live_bytes(model: &Model) -> bool {
-    model.settings.mode != Mode::Counts
 }
 
 fn draw_shutdown<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {

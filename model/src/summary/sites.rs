@@ -36,11 +36,6 @@ pub(super) fn draw<W: fmt::Write>(
     top: usize,
     screen: &mut Screen<'_, W>,
 ) -> fmt::Result {
-    if !super::has_live_bytes(model) {
-        screen.blank()?;
-        let text = "call sites, live bytes and peak are not recorded in mode counts";
-        return screen.flow(Tone::Dim, "", &[text.to_owned()]);
-    }
     let rows = ranked_rows(model, origins);
     if top == 0 || rows.is_empty() {
         return Ok(());

@@ -99,7 +99,7 @@ impl DomainFields {
             counters: CounterFields::of(&scope.counters, model),
             served_known: model.knows_served_bytes(Scope::Domain(domain)),
             max_live_bytes: with_live_table(model, scope.max_live_bytes),
-            sizes: SizeFields::of(buckets.unwrap_or_default(), scope.max_size_bytes),
+            sizes: SizeFields::of(buckets.unwrap_or_default(), scope.max_size_bytes, model),
         }
     }
 }
@@ -116,14 +116,14 @@ struct SizeFields {
 }
 
 impl SizeFields {
-    fn of(buckets: &[SizeBucket], max_size_bytes: u64) -> SizeFields {
+    fn of(buckets: &[SizeBucket], max_size_bytes: u64, model: &Model) -> SizeFields {
         let statistics = SizeStatistics::of(buckets, max_size_bytes).unwrap_or_default();
         let buckets = buckets.iter().map(|bucket| BucketFields {
             from: bucket.from,
             to: bucket.to,
             allocations: bucket.allocations,
             requested_bytes: bucket.requested_bytes,
-            live_blocks: bucket.live_blocks,
+            live_blocks: with_live_table(model, bucket.live_blocks),
         });
         SizeFields {
             p50: statistics.p50,
@@ -143,5 +143,5 @@ struct BucketFields {
     to: u64,
     allocations: u64,
     requested_bytes: u64,
-    live_blocks: u64,
+    live_blocks: Option<u64>,
 }

@@ -11,7 +11,7 @@ mod rows;
 use std::io::{self, Write};
 
 use pytrace_model::Model;
-use pytrace_model::record::{Mode, Moment};
+use pytrace_model::record::Moment;
 use serde::Serialize;
 
 use super::Report;
@@ -37,7 +37,7 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
     if let Some(top) = report.top {
         groups.as_mut().unwrap_or(&mut sites).truncate(top);
     }
-    let has_sites = model.settings.mode != Mode::Counts;
+    let has_sites = model.has_live_table();
     let rows = |rows| Rows { model, rows };
     let document = Document {
         schema: SCHEMA,
@@ -121,7 +121,7 @@ fn marks(model: &Model) -> Vec<MarkFields<'_>> {
 
 /// A number that only a live table tells; mode `counts` keeps none.
 fn with_live_table<T>(model: &Model, number: T) -> Option<T> {
-    (model.settings.mode != Mode::Counts).then_some(number)
+    model.has_live_table().then_some(number)
 }
 
 fn seconds(nanoseconds: u64) -> f64 {

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use pytrace_model::Model;
 use pytrace_model::listed::leading_domains;
 use pytrace_model::origin::Origins;
-use pytrace_model::record::Mode;
 use pytrace_model::summary::{self, Style};
 use pytrace_model::text::{count, duration, escape_name};
 
@@ -50,7 +49,7 @@ pub fn write(
     summary::render(model, &style, &mut head).map_err(io::Error::other)?;
     out.write_all(head.as_bytes())?;
     marks(model, &mut out)?;
-    if model.settings.mode == Mode::Counts {
+    if !model.has_live_table() {
         return Ok(());
     }
 
