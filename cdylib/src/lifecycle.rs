@@ -89,12 +89,12 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
-    let Some(python) = python::current() else {
+    let (Some(python), Some(session)) = (python::current(), session::current()) else {
         return;
     };
+    let hooks = hooks::allocators::hooks(python, session.settings.mode);
     // SAFETY: the constructor, or pre-initialisation (`on_setlocale` returns once a frame has run): one thread, no frame.
-    let installed = unsafe { allocators::install(lookup, &hooks::allocators::hooks(python)) };
-    if installed && let Some(session) = session::current() {
+    if unsafe { allocators::install(lookup, &hooks) } {
         session.forget_allocator();
     }
 }

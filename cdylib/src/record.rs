@@ -9,13 +9,15 @@ use core::sync::atomic::Ordering;
 
 use pytrace_format::record::Domain;
 
+use crate::counts;
 use crate::events::event::{Event, Kind, is_representable};
 use crate::events::slot::Slot;
 use crate::python::arenas;
 use crate::python::frame::{Learnt, Shape};
 use crate::session::{self, Session, served_by, state};
+use crate::stack::intern;
 use crate::sys::real;
-use crate::thread::{Hook, Word};
+use crate::thread::{Hook, OwnWork, Word};
 
 /// `SMALL_REQUEST_THRESHOLD`: pymalloc asks malloc for more than this.
 const LARGEST_IN_POOL: usize = 512;
@@ -76,6 +78,9 @@ pub(crate) fn block_in_any_state(
         return;
     };
     if state & state::STACKS != 0 {
+        if state & state::COUNTS != 0 {
+            return counts::block(hook, session, kind, domain, address, size);
+        }
         return block::<Learnt>(hook, session, kind, domain, address, size, caller);
     }
     if kind == Kind::Birth {
@@ -115,9 +120,13 @@ pub(crate) fn bare(
     address: *mut c_void,
 ) {
     hook.recording();
-    if session::state() & state::STACKS == 0 {
+    let state = session::state();
+    if state & (state::STACKS | state::COUNTS) != state::STACKS {
         if kind == Kind::Death {
-            session.tear_down.death();
+            match state & state::STACKS {
+                0 => session.tear_down.death(),
+                _ => counts::death(hook, session, domain),
+            }
         }
         return;
     }
@@ -151,13 +160,18 @@ pub(crate) fn inner_death(word: &Word, domain: Domain, block: *mut c_void) {
     let (Some(session), true) = (session::current(), is_representable(block as usize)) else {
         return;
     };
-    if session::state() & state::STACKS == 0 || lies_behind(session, word.outer(), block) {
+    let state = session::state();
+    if state & (state::STACKS | state::COUNTS) != state::STACKS
+        || lies_behind(session, word.outer(), block)
+    {
         return;
     }
     // The hook writes nothing while the real allocator runs, so the slot is free for this.
+    let own = OwnWork::begin();
     if let Some(slot) = session.slot(word) {
         slot.append(Event::inner_death(domain, block as usize));
     }
+    drop(own);
 }
 
 /// Records something about a range of addresses that was mapped, resized or unmapped.
@@ -180,11 +194,19 @@ pub(crate) fn mapping(
         }
         return;
     }
+    let size = size as u64;
+    if session.is_counting() {
+        let site = intern::bare_site(Domain::Mmap);
+        let event = Event::block(kind, Domain::Mmap, address, size, size, false, site);
+        if !Event::is_narrow(size, size) {
+            session.apply_at_once(slot, Event::wide_prefix(size, size));
+        }
+        return session.apply_at_once(slot, event);
+    }
     let site = match kind {
         Kind::Birth | Kind::ResizeIn => site::<Learnt>(session, slot, Domain::Mmap, caller),
         _ => 0,
     };
-    let size = size as u64;
     append(
         slot,
         kind,
@@ -220,7 +242,7 @@ fn site<S: Shape>(session: &Session, slot: &Slot, domain: Domain, caller: usize)
 
 /// Bytes set aside for a block that was just given, and whether they lie in one of pymalloc's pools.
 #[inline(always)]
-fn served(
+pub(crate) fn served(
     hook: &Hook<'_>,
     session: &Session,
     domain: Domain,

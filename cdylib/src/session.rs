@@ -11,10 +11,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use pytrace_format::record::{Allocator, Ended, Mark, Native, Pymalloc, Shutdown};
+use pytrace_format::record::{Allocator, Ended, Mark, Mode, Native, Pymalloc, Shutdown};
 
 use crate::aggregate::books::Books;
 use crate::aggregate::merge::Merge;
+use crate::counts;
 use crate::events::buffer::Buffer;
 use crate::events::event::{Control, Event};
 use crate::events::slot::{SEGMENTS, Slot};
@@ -40,14 +41,22 @@ pub(crate) mod state {
     /// Beside the others: something is to be done by a mem or object hook (the background thread is to be started).
     pub(crate) const ATTENTION: u8 = 8;
 
+    /// Beside the others, from the start: threads count calls and record no events.
+    pub(crate) const COUNTS: u8 = 16;
+
     /// Nothing is recorded: calls are passed on.
     pub(crate) const OFF: u8 = 0;
     /// Everything is recorded.
     pub(crate) const RECORDING: u8 = BIRTHS | DEATHS | STACKS;
+    /// Everything is counted.
+    pub(crate) const COUNTING: u8 = RECORDING | COUNTS;
     /// Only what ends known blocks.
     pub(crate) const PAUSED: u8 = DEATHS | STACKS;
     /// The interpreter tears down: counted, without stacks.
     pub(crate) const TEAR_DOWN: u8 = BIRTHS | DEATHS;
+
+    /// Bits that say nothing about what is recorded.
+    pub(super) const FLAGS: u8 = ATTENTION | COUNTS;
 }
 
 static STATE: AtomicU8 = AtomicU8::new(state::OFF);
@@ -58,11 +67,11 @@ pub(crate) fn state() -> u8 {
     STATE.load(Ordering::Relaxed)
 }
 
-/// Goes from one state to another, if it is in that one; a wish for attention stays.
+/// Goes from one state to another, if it is in that one; flags stay.
 fn change_state(from: u8, to: u8) {
     // Nobody is left to tell when the state is another by now.
     let _ = STATE.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-        (now & !state::ATTENTION == from).then_some(to | now & state::ATTENTION)
+        (now & !state::FLAGS == from).then_some(to | now & state::FLAGS)
     });
 }
 
@@ -103,6 +112,8 @@ pub(crate) struct Aggregator {
     pub(crate) books: Books,
     pub(crate) output: Output,
     own_cpu_ns: u64,
+    /// Calls that the threads had counted when they were last added up.
+    calls_counted: u64,
     /// Bytes of the live table's address space that are not in memory, and when that was looked at.
     table_untouched_bytes: u64,
     table_looked_at_ns: u64,
@@ -230,6 +241,7 @@ pub(crate) fn begin(
             books: Books::new(shown, is_forked_child),
             output: Output::new(),
             own_cpu_ns: 0,
+            calls_counted: 0,
             table_untouched_bytes: 0,
             table_looked_at_ns: 0,
         }),
@@ -250,11 +262,16 @@ pub(crate) fn begin(
         unslotted_losses: AtomicU64::new(0),
     }));
     CURRENT.store(session, Ordering::Release);
+    let counts = if session.is_counting() {
+        state::COUNTS
+    } else {
+        0
+    };
     if paused {
         session.pause();
-        STATE.store(state::PAUSED, Ordering::Release);
+        STATE.store(state::PAUSED | counts, Ordering::Release);
     } else {
-        STATE.store(state::RECORDING, Ordering::Release);
+        STATE.store(state::RECORDING | counts, Ordering::Release);
     }
     if !is_forked_child {
         session.want_background();
@@ -266,7 +283,7 @@ impl Session {
     /// Begins a forked child's session: the parent's settings and what is still true of its interpreter.
     pub(crate) fn begin_in_child(parent: &Session) {
         let arenas = parent.arenas.try_lock().map(|arenas| arenas.inherited());
-        let was_paused = state() & !state::ATTENTION == state::PAUSED;
+        let was_paused = state() & !state::FLAGS == state::PAUSED;
         let mut settings = parent.settings.clone();
         settings.start_paused = was_paused;
         stop();
@@ -310,6 +327,11 @@ pub(crate) fn stop() {
 }
 
 impl Session {
+    /// Whether calls are only counted: no events, no background thread.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.settings.mode == Mode::Counts
+    }
+
     /// Time since the start, nanoseconds.
     pub(crate) fn now_ns(&self) -> u64 {
         clock::monotonic_ns().saturating_sub(self.started_ns)
@@ -347,7 +369,7 @@ impl Session {
                 let name = u16::try_from(slots.all.len() + 1)
                     .ok()
                     .filter(|_| slots.all.len() < MOST_SLOTS);
-                let Some(slot) = name.and_then(Slot::map) else {
+                let Some(slot) = name.and_then(|name| Slot::map(name, self.is_counting())) else {
                     self.unslotted_losses.fetch_add(1, Ordering::Relaxed);
                     return None;
                 };
@@ -437,6 +459,9 @@ impl Session {
     pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
         let cpu_before = clock::thread_cpu_ns();
         aggregator.books.now_ns = self.end_ns();
+        if self.is_counting() {
+            self.add_up(aggregator);
+        }
         loop {
             let applied = aggregator.merge.pass(
                 || self.slots.lock().all.clone(),
@@ -448,6 +473,43 @@ impl Session {
             }
         }
         aggregator.own_cpu_ns += clock::thread_cpu_ns().saturating_sub(cpu_before);
+    }
+
+    /// Adds up what the threads counted.
+    fn add_up(&self, aggregator: &mut Aggregator) {
+        let slots = self.slots.lock().all.clone();
+        let mut calls = 0;
+        for domain in counts::COUNTED {
+            let pages = slots.iter().filter_map(|slot| slot.counts());
+            let sum = counts::Sum::of(domain, pages);
+            calls += sum.births + sum.resizes + sum.deaths;
+            aggregator.books.take_counted(domain, &sum);
+        }
+        aggregator.books.quality.events += calls - aggregator.calls_counted;
+        aggregator.calls_counted = calls;
+        // From here on the numbers stand, also while a thread is still inside its last hook.
+        aggregator.books.frozen |= self.frozen_at_ns.load(Ordering::Acquire) != 0;
+    }
+
+    /// Applies an event now: in `counts` mode, where mappings and arenas are all there is of them.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn apply_at_once(&self, slot: &Slot, event: Event) {
+        let mut aggregator = self.aggregator.lock();
+        let Aggregator { merge, books, .. } = &mut *aggregator;
+        merge.apply_at_once(slot, event, books);
+    }
+
+    /// In `counts` mode: takes a sample if one is due and nobody else is at it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn sample_if_due(&self) {
+        if let Some(mut aggregator) = self.aggregator.try_lock()
+            && self.end_ns() >= aggregator.output.next_flush_ns()
+        {
+            self.pump(&mut aggregator);
+            self.flush_if_due(&mut aggregator);
+        }
     }
 
     /// Writes to the capture if an interval has passed since it was last written.
@@ -468,7 +530,7 @@ impl Session {
         for slot in all.iter() {
             let thread_id = slot.thread_id();
             if thread_id != 0
-                && aggregator.merge.is_drained(slot)
+                && (self.is_counting() || aggregator.merge.is_drained(slot))
                 && !syscall::thread_exists(self.pid, thread_id)
             {
                 aggregator.merge.forget_thread(slot);
@@ -522,19 +584,24 @@ impl Session {
         self.marks.lock().push(Mark { at_ns, name });
     }
 
+    /// Says something that is about no block. Counted calls have no order to say it in.
+    fn control(&self, control: Control) {
+        if !self.is_counting()
+            && let Some(slot) = self.slot(thread::word())
+        {
+            slot.append(Event::control(control, 0, 0));
+        }
+    }
+
     /// Pauses the recording of births.
     pub(crate) fn pause(&self) {
-        if let Some(slot) = self.slot(thread::word()) {
-            slot.append(Event::control(Control::Paused, 0, 0));
-        }
+        self.control(Control::Paused);
         change_state(state::RECORDING, state::PAUSED);
     }
 
     /// Resumes it.
     pub(crate) fn resume(&self) {
-        if let Some(slot) = self.slot(thread::word()) {
-            slot.append(Event::control(Control::Resumed, 0, 0));
-        }
+        self.control(Control::Resumed);
         change_state(state::PAUSED, state::RECORDING);
     }
 
@@ -551,10 +618,8 @@ impl Session {
         {
             return;
         }
-        if let Some(slot) = self.slot(thread::word()) {
-            slot.append(Event::control(Control::Freeze, 0, 0));
-        }
-        if state() & !state::ATTENTION != state::OFF {
+        self.control(Control::Freeze);
+        if state() & !state::FLAGS != state::OFF {
             STATE.store(state::TEAR_DOWN, Ordering::Release);
         }
         if holds_gil {
@@ -695,7 +760,10 @@ impl Session {
 
     /// Asks the next mem or object hook to start the background thread, if none runs and one may.
     pub(crate) fn want_background(&self) {
-        if !self.background_started.load(Ordering::Relaxed) && !self.has_just_forked() {
+        if !self.is_counting()
+            && !self.background_started.load(Ordering::Relaxed)
+            && !self.has_just_forked()
+        {
             STATE.fetch_or(state::ATTENTION, Ordering::Release);
         }
     }

@@ -145,7 +145,11 @@ impl Settings {
             }
             "PYTRACE_TOP" => self.top = number(name, value, 0, 1000)? as usize,
             "PYTRACE_MODE" => {
-                self.mode = choice(name, value, &[("sites", Mode::Sites)])?;
+                self.mode = choice(
+                    name,
+                    value,
+                    &[("sites", Mode::Sites), ("counts", Mode::Counts)],
+                )?;
             }
             "PYTRACE_NATIVE" => {
                 self.native = choice(

@@ -6,6 +6,7 @@
 use pytrace_format::record::Counters;
 
 use super::peak::{AtPeak, PeakNumber};
+use crate::counts::Sum;
 
 /// One row of counters.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +22,20 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// The row of a domain that was only counted: no bytes are known to be live. Frees of blocks from before the tracing
+    /// are among the frees.
+    pub(crate) fn counted(sum: &Sum) -> Tally {
+        Tally {
+            allocations: sum.births,
+            reallocations: sum.resizes,
+            frees: sum.deaths,
+            requested_bytes: sum.requested_bytes,
+            served_bytes: sum.served_bytes,
+            live_blocks: sum.births.saturating_sub(sum.deaths),
+            ..Tally::default()
+        }
+    }
+
     /// Whether the live bytes were others at the peak.
     pub(crate) fn differs_from_peak(&self, peak: PeakNumber) -> bool {
         self.live_bytes.at(peak) != self.live_bytes.now()

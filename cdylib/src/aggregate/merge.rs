@@ -125,6 +125,11 @@ impl Merge {
         &mut self.readers[at]
     }
 
+    /// Applies one event of a slot's thread directly: in `counts` mode there are no buffers.
+    pub(crate) fn apply_at_once(&mut self, slot: &Slot, event: Event, books: &mut Books) {
+        books.apply(&mut self.reader(slot.name()).thread, event);
+    }
+
     /// Notes what each slot has published, and returns the latest segment that may be applied.
     fn note_published(&mut self, slots: impl FnOnce() -> Vec<&'static Slot>) -> u64 {
         let (latest, recording) = SEGMENTS.latest();

@@ -75,6 +75,28 @@ impl Sizes {
         }
     }
 
+    /// Puts other counts in the place of all: rows of size, number, bytes; what is live is not known.
+    pub(crate) fn replace(&mut self, rows: &[(u64, u64, u64)]) {
+        let written = core::mem::take(&mut self.written);
+        *self = Sizes::new();
+        self.written = written;
+        for &(size, count, bytes) in rows {
+            match self.exact.get_mut(size as usize) {
+                Some(entry) => {
+                    *entry = Exact {
+                        allocated: count,
+                        freed: count,
+                    }
+                }
+                None => {
+                    record(&mut self.allocated, size, count);
+                    record(&mut self.freed, size, count);
+                    record(&mut self.bytes, size, bytes);
+                }
+            }
+        }
+    }
+
     /// All buckets that are not empty.
     pub(crate) fn buckets(&self) -> Vec<SizeBucket> {
         let mut buckets: Vec<SizeBucket> = self

@@ -4,11 +4,13 @@
 //! the live buffer too (buffers are aligned to their size), so one load tells a reader what is published.
 
 use core::cell::{Cell, UnsafeCell};
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use super::buffer::Buffer;
 use super::event::Event;
 use super::segment::Segments;
+use crate::counts;
 use crate::stack::cache::StackCache;
 use crate::sys::heap;
 
@@ -31,15 +33,22 @@ pub(crate) struct Slot {
     /// Kernel id of the owner.
     thread_id: AtomicU32,
     stacks: UnsafeCell<StackCache>,
+    /// What the owner counts, in `counts` mode.
+    counts: Option<NonNull<counts::Page>>,
 }
 
-// SAFETY: `Cell`s and the stack cache are the owner thread's alone (see `stacks`); the rest is atomic.
+// SAFETY: `Cell`s and the stack cache are the owner thread's alone (see `stacks`); the rest is atomic, or leads to atomics.
 unsafe impl Sync for Slot {}
 
 impl Slot {
     /// Maps a new slot with a first buffer.
-    pub(crate) fn map(name: u16) -> Option<&'static Slot> {
+    pub(crate) fn map(name: u16, counting: bool) -> Option<&'static Slot> {
         let buffer = Buffer::map()?;
+        let counts = if counting {
+            Some(counts::Page::map()?)
+        } else {
+            None
+        };
         buffer.assign(name, 0);
         let pages: *mut Slot = heap::map(size_of::<Slot>().next_multiple_of(4096))?.cast();
         // SAFETY: fresh pages, large enough and page-aligned; never unmapped.
@@ -52,6 +61,7 @@ impl Slot {
                 lost: AtomicU64::new(0),
                 thread_id: AtomicU32::new(0),
                 stacks: UnsafeCell::new(StackCache::new()),
+                counts,
             });
             Some(&*pages)
         }
@@ -86,6 +96,13 @@ impl Slot {
     /// Counts events that could not be recorded.
     pub(crate) fn lose(&self, events: u64) {
         self.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// What the owners counted, in `counts` mode.
+    #[inline(always)]
+    pub(crate) fn counts(&self) -> Option<&counts::Page> {
+        // SAFETY: mapped with the slot, zeroed, never unmapped; its numbers are atomics.
+        self.counts.map(|page| unsafe { page.as_ref() })
     }
 
     /// The thread's stack caches.

@@ -1,13 +1,15 @@
 //! The hooks in CPython's allocator tables: raw, mem, object, and arenas.
 //!
 //! Each hook has a straight path for the usual case (recording, outermost call) and hands everything else to a cold one.
-//! They are compiled for each domain and for each version's layout ([`Shape`]).
+//! They are compiled for each domain and for each [`Way`]: each version's layout ([`Shape`]), and `counts` mode.
 
 use core::ffi::c_void;
+use core::marker::PhantomData;
 
-use pytrace_format::record::Domain;
+use pytrace_format::record::{Domain, Mode};
 
 use super::entries;
+use crate::counts;
 use crate::events::event::{Control, Event, Kind};
 use crate::python::Python;
 use crate::python::allocators::{Allocator, ArenaAllocator, Hooks, Wrapped};
@@ -40,27 +42,103 @@ impl Of for Object {
     const DOMAIN: Domain = Domain::Object;
 }
 
-entries! {
-    hook_malloc<D: Of, S: Shape> / 2 => on_malloc::<D, S>;
-    hook_calloc<D: Of, S: Shape> / 3 => on_calloc::<D, S>;
-    hook_realloc<D: Of, S: Shape> / 3 => on_realloc::<D, S>;
+/// What a hook does with a call on its straight path, as a type.
+pub(crate) trait Way {
+    /// The state in which the straight path is taken.
+    const STATE: u8;
+
+    /// A block was given, or given anew.
+    fn give(
+        hook: &Hook<'_>,
+        session: &'static Session,
+        kind: Kind,
+        domain: Domain,
+        block: *mut c_void,
+        size: usize,
+        caller: usize,
+    );
+
+    /// A block is about to be freed.
+    fn take(hook: &Hook<'_>, session: &'static Session, domain: Domain, block: *mut c_void);
 }
 
-unsafe extern "C" fn on_malloc<D: Of, S: Shape>(
+/// Events with stacks, read with a version's layout.
+struct Traced<S>(PhantomData<S>);
+
+impl<S: Shape> Way for Traced<S> {
+    const STATE: u8 = state::RECORDING;
+
+    #[inline(always)]
+    fn give(
+        hook: &Hook<'_>,
+        session: &'static Session,
+        kind: Kind,
+        domain: Domain,
+        block: *mut c_void,
+        size: usize,
+        caller: usize,
+    ) {
+        record::block::<S>(hook, session, kind, domain, block, size, caller);
+    }
+
+    #[inline(always)]
+    fn take(hook: &Hook<'_>, session: &'static Session, domain: Domain, block: *mut c_void) {
+        record::bare(hook, session, Kind::Death, domain, block);
+        if domain == Domain::Object {
+            let python = session.python;
+            if python.reads_stacks() && python.is_code_object(S::layout(python), block) {
+                intern::code_died(block as usize);
+            }
+        }
+    }
+}
+
+/// Numbers alone.
+struct Counted;
+
+impl Way for Counted {
+    const STATE: u8 = state::COUNTING;
+
+    #[inline(always)]
+    fn give(
+        hook: &Hook<'_>,
+        session: &'static Session,
+        kind: Kind,
+        domain: Domain,
+        block: *mut c_void,
+        size: usize,
+        _caller: usize,
+    ) {
+        counts::block(hook, session, kind, domain, block, size);
+    }
+
+    #[inline(always)]
+    fn take(hook: &Hook<'_>, session: &'static Session, domain: Domain, _block: *mut c_void) {
+        counts::death(hook, session, domain);
+    }
+}
+
+entries! {
+    hook_malloc<D: Of, W: Way> / 2 => on_malloc::<D, W>;
+    hook_calloc<D: Of, W: Way> / 3 => on_calloc::<D, W>;
+    hook_realloc<D: Of, W: Way> / 3 => on_realloc::<D, W>;
+}
+
+unsafe extern "C" fn on_malloc<D: Of, W: Way>(
     context: *mut c_void,
     size: usize,
     caller: usize,
 ) -> *mut c_void {
     // SAFETY: CPython passes the context that was installed with this function.
     let original = unsafe { &(*context.cast::<Context>()).original };
-    give::<D, S>(size, caller, || match original.malloc {
+    give::<D, W>(size, caller, || match original.malloc {
         // SAFETY: the wrapped function, with its own context and the caller's arguments.
         Some(malloc) => unsafe { malloc(original.context, size) },
         None => core::ptr::null_mut(),
     })
 }
 
-unsafe extern "C" fn on_calloc<D: Of, S: Shape>(
+unsafe extern "C" fn on_calloc<D: Of, W: Way>(
     context: *mut c_void,
     count: usize,
     size: usize,
@@ -68,14 +146,14 @@ unsafe extern "C" fn on_calloc<D: Of, S: Shape>(
 ) -> *mut c_void {
     // SAFETY: as above.
     let original = unsafe { &(*context.cast::<Context>()).original };
-    give::<D, S>(count.wrapping_mul(size), caller, || match original.calloc {
+    give::<D, W>(count.wrapping_mul(size), caller, || match original.calloc {
         // SAFETY: as above. When the product overflows it gives no block.
         Some(calloc) => unsafe { calloc(original.context, count, size) },
         None => core::ptr::null_mut(),
     })
 }
 
-unsafe extern "C" fn on_realloc<D: Of, S: Shape>(
+unsafe extern "C" fn on_realloc<D: Of, W: Way>(
     context: *mut c_void,
     block: *mut c_void,
     size: usize,
@@ -89,15 +167,15 @@ unsafe extern "C" fn on_realloc<D: Of, S: Shape>(
         None => core::ptr::null_mut(),
     };
     if block.is_null() {
-        return give::<D, S>(size, caller, original);
+        return give::<D, W>(size, caller, original);
     }
-    resize::<D, S>(block, size, caller, original)
+    resize::<D, W>(block, size, caller, original)
 }
 
-unsafe extern "C" fn on_free<D: Of, S: Shape>(context: *mut c_void, block: *mut c_void) {
+unsafe extern "C" fn on_free<D: Of, W: Way>(context: *mut c_void, block: *mut c_void) {
     // SAFETY: as above.
     let original = unsafe { &(*context.cast::<Context>()).original };
-    take::<D, S>(block, || {
+    take::<D, W>(block, || {
         if let Some(free) = original.free {
             // SAFETY: as above.
             unsafe { free(original.context, block) }
@@ -115,30 +193,31 @@ unsafe fn function<F: Copy>(trampoline: unsafe extern "C" fn()) -> Option<F> {
     Some(unsafe { core::mem::transmute_copy(&trampoline) })
 }
 
-fn table<D: Of, S: Shape>() -> Allocator {
+fn table<D: Of, W: Way>() -> Allocator {
     // SAFETY: `entries!` made the trampolines for functions of these types.
     unsafe {
         Allocator {
             context: core::ptr::null_mut(),
-            malloc: function(hook_malloc::<D, S>),
-            calloc: function(hook_calloc::<D, S>),
-            realloc: function(hook_realloc::<D, S>),
-            free: Some(on_free::<D, S>),
+            malloc: function(hook_malloc::<D, W>),
+            calloc: function(hook_calloc::<D, W>),
+            realloc: function(hook_realloc::<D, W>),
+            free: Some(on_free::<D, W>),
         }
     }
 }
 
-fn tables<S: Shape>() -> [Allocator; 3] {
-    [table::<Raw, S>(), table::<Mem, S>(), table::<Object, S>()]
+fn tables<W: Way>() -> [Allocator; 3] {
+    [table::<Raw, W>(), table::<Mem, W>(), table::<Object, W>()]
 }
 
 /// The tables to install for an interpreter.
-pub(crate) fn hooks(python: &Python) -> Hooks {
+pub(crate) fn hooks(python: &Python, mode: Mode) -> Hooks {
     macro_rules! pick {
         ($($shape:ident),*) => {
             match python {
-                $(python if frame::$shape::is_of(python) => tables::<frame::$shape>(),)*
-                _ => tables::<Learnt>(),
+                _ if mode == Mode::Counts => tables::<Counted>(),
+                $(python if frame::$shape::is_of(python) => tables::<Traced<frame::$shape>>(),)*
+                _ => tables::<Traced<Learnt>>(),
             }
         };
     }
@@ -154,8 +233,8 @@ pub(crate) fn hooks(python: &Python) -> Hooks {
 
 /// Enters the straight path: recording, not inside another hook, the interpreter not tearing down.
 #[inline(always)]
-fn enter_straight<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static Session)> {
-    if session::state() != state::RECORDING {
+fn enter_straight<D: Of, W: Way>(word: &'static Word) -> Option<(Hook<'static>, &'static Session)> {
+    if session::state() != W::STATE {
         return None;
     }
     let session = session::current()?;
@@ -167,7 +246,7 @@ fn enter_straight<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static
 
 /// Enters whatever the state is; `None`: pass the call on.
 fn enter_slowly<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static Session)> {
-    if session::state() == state::OFF {
+    if session::state() & state::RECORDING == 0 {
         return None;
     }
     let session = session::current()?;
@@ -186,18 +265,18 @@ fn enter_slowly<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static S
 }
 
 #[inline(always)]
-fn give<D: Of, S: Shape>(
+fn give<D: Of, W: Way>(
     size: usize,
     caller: usize,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let word = thread::word();
-    let Some((hook, session)) = enter_straight::<D>(word) else {
+    let Some((hook, session)) = enter_straight::<D, W>(word) else {
         return give_slowly::<D>(word, size, caller, original);
     };
     let block = original();
     if !block.is_null() {
-        record::block::<S>(&hook, session, Kind::Birth, D::DOMAIN, block, size, caller);
+        W::give(&hook, session, Kind::Birth, D::DOMAIN, block, size, caller);
     }
     block
 }
@@ -219,14 +298,14 @@ fn give_slowly<D: Of>(
 }
 
 #[inline(always)]
-fn resize<D: Of, S: Shape>(
+fn resize<D: Of, W: Way>(
     block: *mut c_void,
     size: usize,
     caller: usize,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let word = thread::word();
-    let Some((hook, session)) = enter_straight::<D>(word) else {
+    let Some((hook, session)) = enter_straight::<D, W>(word) else {
         return resize_slowly::<D>(word, block, size, caller, original);
     };
     record::bare(&hook, session, Kind::ResizeOut, D::DOMAIN, block);
@@ -236,7 +315,7 @@ fn resize<D: Of, S: Shape>(
     if new.is_null() {
         record::bare(&hook, session, Kind::ResizeFailed, D::DOMAIN, new);
     } else {
-        record::block::<S>(&hook, session, Kind::ResizeIn, D::DOMAIN, new, size, caller);
+        W::give(&hook, session, Kind::ResizeIn, D::DOMAIN, new, size, caller);
     }
     new
 }
@@ -266,21 +345,15 @@ fn resize_slowly<D: Of>(
 }
 
 #[inline(always)]
-fn take<D: Of, S: Shape>(block: *mut c_void, original: impl FnOnce()) {
+fn take<D: Of, W: Way>(block: *mut c_void, original: impl FnOnce()) {
     if block.is_null() {
         return original();
     }
     let word = thread::word();
-    let Some((hook, session)) = enter_straight::<D>(word) else {
+    let Some((hook, session)) = enter_straight::<D, W>(word) else {
         return take_slowly::<D>(word, block, original);
     };
-    record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
-    if D::DOMAIN == Domain::Object {
-        let python = session.python;
-        if python.reads_stacks() && python.is_code_object(S::layout(python), block) {
-            intern::code_died(block as usize);
-        }
-    }
+    W::take(&hook, session, D::DOMAIN, block);
     hook.set_outer(block);
     hook.original();
     original();
@@ -295,14 +368,10 @@ fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl Fn
         }
         return original();
     };
-    record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
-    if D::DOMAIN == Domain::Object
-        && session.python.reads_stacks()
-        && session
-            .python
-            .is_code_object(session.python.layout(), block)
-    {
-        intern::code_died(block as usize);
+    if session::state() & state::COUNTS == 0 {
+        Traced::<Learnt>::take(&hook, session, D::DOMAIN, block);
+    } else {
+        Counted::take(&hook, session, D::DOMAIN, block);
     }
     hook.set_outer(block);
     hook.original();
@@ -349,10 +418,18 @@ fn note_arena(what: Control, address: *mut c_void, size: usize) {
     let Some(session) = session::current() else {
         return;
     };
+    // A signal handler that comes now must find the slot and the locks busy.
+    let own = thread::OwnWork::begin();
     if what == Control::ArenaMapped {
         session.arenas.lock().add(address as usize, size);
     }
     if let Some(slot) = session.slot(thread::word()) {
-        slot.append(Event::control(what, address as usize, size as u64));
+        let event = Event::control(what, address as usize, size as u64);
+        if session.is_counting() {
+            session.apply_at_once(slot, event);
+        } else {
+            slot.append(event);
+        }
     }
+    drop(own);
 }

@@ -39,7 +39,7 @@ entries! {
 /// Enters a hook of the malloc domain; `None`: pass the call on.
 #[inline(always)]
 fn enter(word: &Word) -> Option<(Hook<'_>, &'static Session)> {
-    if session::state() == state::OFF {
+    if session::state() & state::RECORDING == 0 {
         return None;
     }
     let session = session::current()?;

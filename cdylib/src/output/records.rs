@@ -372,6 +372,9 @@ fn scopes(books: &Books) -> impl Iterator<Item = ScopeCounters> {
 /// pymalloc's state at the end and at the peak.
 fn pools(session: &Session, books: &Books) -> Vec<Pymalloc> {
     let walked = session.walked.lock().clone();
+    if session.is_counting() {
+        return walked.into_iter().collect();
+    }
     let by_events = books.pools.state(Moment::ExitByEvents, books.peak);
     let peak = books.pools.state(Moment::Peak, books.peak);
     walked.into_iter().chain(by_events).chain(peak).collect()

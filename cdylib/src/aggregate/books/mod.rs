@@ -16,8 +16,10 @@ use super::live::{Block, LiveTable};
 use super::peak::PeakNumber;
 use super::pools::Pools;
 use super::sizes::Sizes;
+use crate::counts::Sum;
 use crate::events::event::{Control, Event, Kind};
 use crate::python::arenas;
+use crate::stack::intern;
 use mappings::{Mappings, Piece};
 
 /// What is kept per thread between its events.
@@ -186,6 +188,17 @@ impl Books {
             Kind::ResizeOut => self.resize_out(thread, event.address()),
             Kind::ResizeIn => self.resize_in(thread, event, request),
             _ => self.resize_failed(thread),
+        }
+    }
+
+    /// Takes over what was counted in a domain since the start (`counts` mode).
+    pub(crate) fn take_counted(&mut self, domain: Domain, sum: &Sum) {
+        if self.is_shown(domain) && !self.frozen {
+            let row = self.site(intern::bare_site(domain));
+            row.domain = domain as u8;
+            row.tally = Tally::counted(sum);
+            self.domains[domain as usize].max_size_bytes = sum.max_size_bytes;
+            self.sizes[domain as usize].replace(&sum.sizes);
         }
     }
 
