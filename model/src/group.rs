@@ -2,11 +2,11 @@
 //!
 //! A capture tells sites apart by instruction and address; a report shows lines and functions. Two stacks are the same
 //! to a reader when their frames are, one by one: a Python frame by function, file and line, a native one by its
-//! function and module, or module and address while it has no name.
+//! functions and module, or module and address while it has no name.
 
 use std::collections::BTreeMap;
 
-use pytrace_format::ids::StackId;
+use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::{Counters, Domain, Frame};
 
 use crate::Model;
@@ -25,7 +25,7 @@ pub struct SiteGroup {
 }
 
 /// Groups the sites of a model by domain and frames, in the order in which the groups first occur. Names added to
-/// [`Model::native_names`] before it make more frames equal.
+/// [`Model::native_names`] before it make more frames equal, those added to [`Model::inlined`] tell more apart.
 pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
     let stacks = stack_identities(model, &frame_identities(model));
     let mut row_of_key = BTreeMap::new();
@@ -74,10 +74,12 @@ pub(crate) fn frame_identities(model: &Model) -> Vec<u32> {
         },
         Named {
             function: &'model str,
+            inlined: Vec<&'model str>,
             module: &'model str,
         },
         Address {
             module: &'model str,
+            build_id: &'model [u8],
             address: u64,
         },
     }
@@ -94,10 +96,19 @@ pub(crate) fn frame_identities(model: &Model) -> Vec<u32> {
             line,
         },
         Frame::Native { module, address } => {
-            let module = model.module_path(module);
+            let path = model.module_path(module);
             match names.get(row).copied().unwrap_or_default() {
-                "" => Identity::Address { module, address },
-                function => Identity::Named { function, module },
+                // A file that was replaced is another one, whatever its path.
+                "" => Identity::Address {
+                    module: path,
+                    build_id: model.module(module).map_or(&[], |module| &module.build_id),
+                    address,
+                },
+                function => Identity::Named {
+                    function,
+                    inlined: inlined_functions(model, row),
+                    module: path,
+                },
             }
         }
     };
@@ -108,6 +119,13 @@ pub(crate) fn frame_identities(model: &Model) -> Vec<u32> {
             .or_insert(row as u32)
     })
     .collect()
+}
+
+/// The functions inlined at a frame's address.
+fn inlined_functions(model: &Model, row: usize) -> Vec<&str> {
+    let frame = u32::try_from(row + 1).map_or(FrameId(0), FrameId);
+    let inlined = model.inlined.get(&frame).into_iter().flatten();
+    inlined.map(|name| model.string(name.function)).collect()
 }
 
 /// For each frame, its native name; empty when it has none.

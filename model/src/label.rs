@@ -71,6 +71,37 @@ pub fn native(model: &Model, id: FrameId, frame: &Frame) -> Option<(String, Stri
     })
 }
 
+/// The functions of a native frame, innermost first, each as a line of a stack:
+/// `unicode_new (libpython3.11.so, inlined)  Objects/unicodeobject.c:1234`, with the parts that are known.
+pub fn native_lines(model: &Model, id: FrameId, frame: &Frame) -> Vec<String> {
+    let Some((holder, module)) = native(model, id, frame) else {
+        return Vec::new();
+    };
+    let lines = model.native_code(id).map(|code| {
+        let (function, remarks) = match (code.is_inlined, module.as_str()) {
+            (true, "") => (escape_name(code.function), " (inlined)".to_owned()),
+            (true, module) => (escape_name(code.function), format!(" ({module}, inlined)")),
+            (false, "") => (holder.clone(), String::new()),
+            (false, module) => (holder.clone(), format!(" ({module})")),
+        };
+        let source = native_source(code.file, code.line);
+        format!("{function}{remarks}{source}")
+    });
+    lines.collect()
+}
+
+/// Two spaces, and a source file with its folder and line, which tell it from others of the program that was compiled;
+/// nothing when it is unknown.
+fn native_source(file: &str, line: u32) -> String {
+    let from = file.rmatch_indices('/').nth(1).map_or(0, |(at, _)| at + 1);
+    let short = escape_name(&file[from..]);
+    match (short.as_str(), line) {
+        ("", _) => String::new(),
+        (short, 0) => format!("  {short}"),
+        (short, line) => format!("  {short}:{line}"),
+    }
+}
+
 /// A demangled C++ function without its return type and parameters: `int ns::f<int, 3>(long*)` is `ns::f<int, 3>`. Other
 /// names are kept as they are.
 pub fn without_parameters(function: &str) -> &str {

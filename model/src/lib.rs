@@ -9,6 +9,7 @@ mod error;
 pub mod group;
 pub mod label;
 pub mod listed;
+mod native;
 pub mod origin;
 pub mod sizes;
 pub mod summary;
@@ -16,6 +17,7 @@ mod tables;
 pub mod text;
 
 pub use error::ModelError;
+pub use native::NativeCode;
 pub use tables::{Model, StackFrames};
 
 pub use pytrace_format::{ids, record};

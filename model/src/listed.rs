@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use pytrace_format::ids::{FrameId, StackId};
-use pytrace_format::record::{Counters, Domain, Frame};
+use pytrace_format::record::{Counters, Domain};
 
 use crate::Model;
 use crate::group::add;
@@ -81,6 +81,9 @@ pub fn rows<K: Ord>(
     domains: impl Fn(Domain) -> bool,
     mut key_of: impl FnMut(StackId) -> K,
 ) -> Vec<Listed> {
+    // Other libraries have threads of their own, which are no part of the interpreter's start; where no Python stacks are
+    // recorded nothing tells one from the other.
+    let has_stacks = model.process.no_stacks_reason.is_empty();
     let mut row_of_key = BTreeMap::new();
     let mut rows: Vec<Listed> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
@@ -93,7 +96,7 @@ pub fn rows<K: Ord>(
                 Key::Import(origins.identity(origin.line)),
                 Common::Import(origin.line),
             ),
-            Cause::NoPython if is_of_interpreter(model, site.stack) => {
+            Cause::NoPython if has_stacks && origins.has_interpreter(site.stack) => {
                 (Key::NoPython, Common::NoPython)
             }
             _ => (Key::Stack(site.domain, key_of(site.stack)), Common::Stack),
@@ -152,17 +155,6 @@ pub fn own_lines(model: &Model, origins: &Origins, domains: impl Fn(Domain) -> b
         }
     }
     lines
-}
-
-/// Whether a stack without Python code is the interpreter's. Other libraries have threads of their own, which are no part
-/// of its start, and where no Python stacks are recorded nothing tells one from the other.
-fn is_of_interpreter(model: &Model, stack: StackId) -> bool {
-    let has_stacks = model.process.no_stacks_reason.is_empty();
-    has_stacks
-        && match model.stack_frames(stack).next() {
-            Some((_, Frame::Native { module, .. })) => model.is_interpreter(*module),
-            _ => true,
-        }
 }
 
 #[cfg(test)]

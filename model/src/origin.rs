@@ -3,7 +3,7 @@
 //! A parent comes before its children in the table, so one walk over the nodes tells it for all stacks, however deep. What
 //! can be told of a frame is found once, since lists ask for it once a site.
 
-use pytrace_format::ids::{FrameId, StackId};
+use pytrace_format::ids::{FrameId, ModuleId, StackId};
 use pytrace_format::record::Frame;
 
 use crate::group::frame_identities;
@@ -41,17 +41,21 @@ pub struct Origins {
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     origin: Origin,
-    /// The innermost Python frame.
-    python: FrameId,
+    /// The stack from its innermost Python frame on; 0 when it has none.
+    python: StackId,
     /// Whether that frame is the program's own code.
     is_own_code: bool,
+    /// Whether there is a frame of the interpreter itself, native or of what it runs to find itself.
+    has_interpreter: bool,
 }
 
 /// Whose code a frame is, as far as its file tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Native, or what the interpreter runs to find itself.
+    /// A library's.
     Native,
+    /// The interpreter's own: native, or what it runs to find itself.
+    Interpreter,
     ImportMachinery,
     Installed,
     Own,
@@ -64,13 +68,17 @@ impl Origins {
     pub fn of(model: &Model) -> Origins {
         let codes = codes(model);
         let mut nodes: Vec<Node> = Vec::with_capacity(model.stacks.len());
-        for stack in &model.stacks {
+        for (stack, number) in model.stacks.iter().zip(1..) {
             let caller = stack.parent.index().and_then(|row| nodes.get(row));
             let caller = caller.copied().unwrap_or_default();
             let code = stack.frame.index().and_then(|row| codes.get(row));
             let node = match code.copied().unwrap_or(Code::Native) {
                 Code::Native => caller,
-                code => called(model, caller, stack.frame, code),
+                Code::Interpreter => Node {
+                    has_interpreter: true,
+                    ..caller
+                },
+                code => called(model, caller, StackId(number), code),
             };
             nodes.push(node);
         }
@@ -85,6 +93,19 @@ impl Origins {
     pub fn get(&self, stack: StackId) -> Origin {
         let node = stack.index().and_then(|row| self.nodes.get(row));
         node.map_or(Origin::default(), |node| node.origin)
+    }
+
+    /// The stack from its innermost Python frame on; 0 when it has none. What the interpreter runs to find itself does not
+    /// count. However many native frames there are, going from one Python frame to the next is one step.
+    pub fn python_part(&self, stack: StackId) -> StackId {
+        let node = stack.index().and_then(|row| self.nodes.get(row));
+        node.map_or(StackId(0), |node| node.python)
+    }
+
+    /// Whether the interpreter itself has a part in a stack, or nothing is known of it.
+    pub(crate) fn has_interpreter(&self, stack: StackId) -> bool {
+        let node = stack.index().and_then(|row| self.nodes.get(row));
+        node.is_none_or(|node| node.has_interpreter)
     }
 
     /// For each frame, the first row of the frames that a reader cannot tell from it.
@@ -104,16 +125,17 @@ impl Origins {
     }
 }
 
-/// The node of a Python frame that `caller` calls.
-fn called(model: &Model, caller: Node, frame: FrameId, code: Code) -> Node {
+/// The node of a stack whose innermost frame is of Python and called by `caller`.
+fn called(model: &Model, caller: Node, stack: StackId, code: Code) -> Node {
+    let frame = innermost(model, stack);
     let is_own_code = match code {
         Code::Own => true,
         // What code made and runs is part of it.
         Code::Made => {
-            caller.python == FrameId(0)
-                || caller.is_own_code && file(model, caller.python) == file(model, frame)
+            let runner = innermost(model, caller.python);
+            runner == FrameId(0) || caller.is_own_code && file(model, runner) == file(model, frame)
         }
-        Code::Native | Code::ImportMachinery | Code::Installed => false,
+        Code::Native | Code::Interpreter | Code::ImportMachinery | Code::Installed => false,
     };
     let origin = if is_own_code {
         Origin {
@@ -132,16 +154,29 @@ fn called(model: &Model, caller: Node, frame: FrameId, code: Code) -> Node {
     };
     Node {
         origin,
-        python: frame,
+        python: stack,
         is_own_code,
+        ..caller
     }
+}
+
+fn innermost(model: &Model, stack: StackId) -> FrameId {
+    let node = stack.index().and_then(|row| model.stacks.get(row));
+    node.map_or(FrameId(0), |node| node.frame)
 }
 
 /// Whose code each frame is.
 fn codes(model: &Model) -> Vec<Code> {
+    let modules = (1..=model.modules.len()).map(|row| u32::try_from(row).unwrap_or(0));
+    let of_module: Vec<_> = modules
+        .map(|row| model.is_interpreter(ModuleId(row)))
+        .collect();
     let mut of_file = vec![None; model.strings.len()];
     let code_of = |frame: &Frame| match *frame {
-        Frame::Native { .. } => Code::Native,
+        Frame::Native { module, .. } => match module.index().and_then(|row| of_module.get(row)) {
+            Some(true) => Code::Interpreter,
+            _ => Code::Native,
+        },
         Frame::Python { file, .. } => match file.index().and_then(|row| of_file.get_mut(row)) {
             Some(known) => *known.get_or_insert_with(|| code_of_file(model.string(file))),
             None => code_of_file(""),
@@ -152,7 +187,7 @@ fn codes(model: &Model) -> Vec<Code> {
 
 fn code_of_file(file: &str) -> Code {
     if file == "<frozen getpath>" {
-        Code::Native
+        Code::Interpreter
     } else if label::is_import_machinery(file) {
         Code::ImportMachinery
     } else if label::is_installed(file) {

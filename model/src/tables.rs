@@ -51,6 +51,9 @@ pub struct Model {
     pub end: Option<End>,
     /// Names of native frames that the traced process found itself.
     pub native_names: BTreeMap<FrameId, NativeName>,
+    /// Functions that were inlined at the address of a native frame, innermost first. No record tells them: they are added
+    /// by who reads the debug information.
+    pub inlined: BTreeMap<FrameId, Vec<NativeName>>,
 }
 
 impl Model {

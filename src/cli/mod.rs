@@ -3,6 +3,7 @@
 mod args;
 mod doctor;
 mod parse;
+mod progress;
 mod report;
 mod run;
 mod settings;

@@ -11,24 +11,29 @@ use pytrace::symbols;
 use pytrace_model::Model;
 
 use super::args::{Format, ReportArguments};
+use super::progress::Progress;
 use super::terminal::Terminal;
 
 /// Writes the report; the exit status is 0.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
     let mut capture = Capture::open(&arguments.file)?;
-    if let Some(note) = &capture.unread {
-        super::say(note);
-    }
     check_request(arguments, &capture.model)?;
-    for note in symbols::name_native_frames(&mut capture.model) {
-        super::say(&note);
+    let mut progress = Progress::of_stderr();
+    let naming = symbols::name_native_frames(&mut capture.model, |at| {
+        progress.show("naming native frames", at.done, at.all);
+    });
+    progress.clear();
+    let notes: Vec<_> = capture.unread.iter().cloned().chain(naming).collect();
+    for note in &notes {
+        super::say(note);
     }
     let report = Report {
         capture: &capture,
         metric: arguments.metric.into(),
         grouping: arguments.by.into(),
         top: arguments.top,
+        notes: &notes,
     };
     let path = arguments.output.as_deref();
     let not_written = |source| Error::not_written(path, source);

@@ -17,4 +17,6 @@ pub struct Report<'a> {
     pub grouping: Grouping,
     /// How many rows were asked for; `None` leaves it to the form of the report.
     pub top: Option<usize>,
+    /// What could not be found out, a line each: files that changed since the capture, a part of it that cannot be read.
+    pub notes: &'a [String],
 }

@@ -151,7 +151,8 @@ fn json_has_every_field_of_the_interface() {
         json!({
             "events": 11, "lost_events": 0, "unmatched_frees": 0, "missed_frees": 0, "inherited_frees": 0,
             "unmatched_while_paused": 0, "truncated_stacks": 0, "peak_error_bytes": 0, "own_cpu_s": 0.5,
-            "own_memory_bytes": 0, "complete": true, "no_stacks_reason": null
+            "own_memory_bytes": 0, "complete": true, "no_stacks_reason": null,
+            "notes": []
         })
     );
     assert_eq!(

@@ -32,7 +32,7 @@ pub use realistic::realistic;
 pub struct Synth {
     records: Vec<Record>,
     strings: Vec<String>,
-    modules: Vec<StringId>,
+    modules: Vec<Module>,
     frames: Vec<Frame>,
     stacks: Vec<Stack>,
     sites: Vec<Site>,
@@ -58,15 +58,15 @@ impl Synth {
         StringId(row)
     }
 
-    /// The handle of a module, by its path.
-    pub fn module(&mut self, path: &str) -> ModuleId {
-        let path = self.string(path);
-        let (row, new) = intern(&mut self.modules, path);
+    /// The handle of a module.
+    pub fn module(&mut self, path: &str, build_id: &[u8]) -> ModuleId {
+        let module = Module {
+            path: self.string(path),
+            build_id: build_id.to_vec(),
+        };
+        let (row, new) = intern(&mut self.modules, module.clone());
         if new {
-            self.records.push(Record::Module(Module {
-                path,
-                build_id: Vec::new(),
-            }));
+            self.records.push(Record::Module(module));
         }
         ModuleId(row)
     }
@@ -82,9 +82,14 @@ impl Synth {
         })
     }
 
-    /// An address of native code; named when `function` is not empty.
+    /// An address of native code in a module without a build id; named when `function` is not empty.
     pub fn native(&mut self, module: &str, address: u64, function: &str) -> FrameId {
-        let module = self.module(module);
+        let module = self.module(module, &[]);
+        self.native_in(module, address, function)
+    }
+
+    /// An address of native code; named when `function` is not empty.
+    pub fn native_in(&mut self, module: ModuleId, address: u64, function: &str) -> FrameId {
         let frame = self.frame(Frame::Native { module, address });
         if !function.is_empty() {
             let function = self.string(function);

@@ -19,8 +19,11 @@ const MIN_PLACE_WIDTH: usize = 24;
 /// What stands between a frame and its caller.
 const CALLED_BY: &str = " <- ";
 
-/// Frames looked at in search of them.
+/// Python frames looked at in search of them.
 const MAX_FRAMES_SEARCHED: usize = 200;
+
+/// Native frames looked at in search of one that is not the allocator's own.
+const MAX_NATIVE_SEARCHED: usize = 8;
 
 /// The part of a stack that is shown.
 pub(super) struct ShownStack<'model> {
@@ -46,44 +49,38 @@ struct Shown<'model> {
     after_gap: bool,
 }
 
+impl<'model> Shown<'model> {
+    fn of(id: FrameId, frame: &'model Frame) -> Shown<'model> {
+        Shown {
+            id,
+            frame,
+            is_own_code: false,
+            imports: false,
+            after_gap: false,
+        }
+    }
+}
+
 impl<'model> ShownStack<'model> {
     pub(super) fn find(
         model: &'model Model,
         origins: &Origins,
         stack: StackId,
     ) -> ShownStack<'model> {
-        let mut native: Option<(Shown<'model>, bool)> = None;
         let mut python: Vec<Shown<'model>> = Vec::new();
         let mut has_own_code = false;
         let mut was_import = false;
-        for (id, frame) in model.stack_frames(stack).take(MAX_FRAMES_SEARCHED) {
-            let mut shown = Shown {
-                id,
-                frame,
-                is_own_code: false,
-                imports: false,
-                after_gap: false,
-            };
+        for (id, frame) in python_frames(model, origins, stack).take(MAX_FRAMES_SEARCHED) {
             let code = origins.code(id);
-            if let Frame::Native { .. } = frame {
-                // The first that is not the allocator itself, or the allocator if there is nothing else.
-                let is_allocator = model
-                    .native_names
-                    .get(&id)
-                    .is_some_and(|name| label::is_allocator(model.string(name.function)));
-                let is_better =
-                    native.is_none_or(|(_, was_allocator)| was_allocator && !is_allocator);
-                if python.is_empty() && is_better {
-                    native = Some((shown, is_allocator));
-                }
-                continue;
-            }
             let is_import = code == Code::ImportMachinery;
             if core::mem::replace(&mut was_import, is_import) && is_import {
                 continue;
             }
-            shown.imports = is_import;
-            shown.is_own_code = matches!(code, Code::Own | Code::Made);
+            let mut shown = Shown {
+                imports: is_import,
+                is_own_code: matches!(code, Code::Own | Code::Made),
+                ..Shown::of(id, frame)
+            };
             if python.len() < PYTHON_FRAMES {
                 python.push(shown);
                 has_own_code |= shown.is_own_code;
@@ -97,7 +94,7 @@ impl<'model> ShownStack<'model> {
         }
         ShownStack {
             model,
-            native: native.map(|(shown, _)| shown),
+            native: asking_function(model, stack),
             python,
         }
     }
@@ -221,6 +218,38 @@ impl<'model> ShownStack<'model> {
         }
         names(self.model, shown.frame)
     }
+}
+
+/// The C function that asked: the innermost one that is not the allocator itself, or the allocator if there is nothing
+/// else.
+fn asking_function(model: &Model, stack: StackId) -> Option<Shown<'_>> {
+    let is_allocator = |id: &FrameId| {
+        let name = model.native_names.get(id);
+        name.is_some_and(|name| label::is_allocator(model.string(name.function)))
+    };
+    let innermost = || {
+        let natives = model.stack_frames(stack);
+        natives
+            .take_while(|(_, frame)| matches!(frame, Frame::Native { .. }))
+            .take(MAX_NATIVE_SEARCHED)
+    };
+    let found = innermost().find(|(id, _)| !is_allocator(id));
+    let (id, frame) = found.or_else(|| innermost().next())?;
+    Some(Shown::of(id, frame))
+}
+
+/// The Python frames of a stack, innermost first.
+fn python_frames<'model>(
+    model: &'model Model,
+    origins: &Origins,
+    stack: StackId,
+) -> impl Iterator<Item = (FrameId, &'model Frame)> {
+    let mut next = origins.python_part(stack);
+    core::iter::from_fn(move || {
+        let node = model.stacks.get(next.index()?)?;
+        next = origins.python_part(node.parent);
+        Some((node.frame, model.frame(node.frame)?))
+    })
 }
 
 /// `function  path:line` of a Python frame.

@@ -43,7 +43,7 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
         schema: SCHEMA,
         process: ProcessFields::of(report.capture),
         settings: SettingsFields::of(model),
-        quality: QualityFields::of(report.capture),
+        quality: QualityFields::of(report.capture, report.notes),
         domains: Domains { model },
         total: TotalFields::of(model),
         pymalloc: PymallocFields::of(model),

@@ -79,10 +79,11 @@ pub(super) struct QualityFields<'a> {
     own_memory_bytes: u64,
     complete: bool,
     no_stacks_reason: Option<&'a str>,
+    notes: &'a [String],
 }
 
 impl QualityFields<'_> {
-    pub(super) fn of(capture: &Capture) -> QualityFields<'_> {
+    pub(super) fn of<'a>(capture: &'a Capture, notes: &'a [String]) -> QualityFields<'a> {
         let quality = &capture.model.quality;
         let no_stacks_reason = capture.model.process.no_stacks_reason.as_str();
         QualityFields {
@@ -98,6 +99,7 @@ impl QualityFields<'_> {
             own_memory_bytes: quality.own_memory_bytes,
             complete: capture.is_complete(),
             no_stacks_reason: Some(no_stacks_reason).filter(|reason| !reason.is_empty()),
+            notes,
         }
     }
 }

@@ -80,7 +80,7 @@ struct Stack<'a> {
 impl Serialize for Stack<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let frames = self.model.stack_frames(self.id);
-        serializer.collect_seq(frames.map(|(id, frame)| FrameFields::of(self.model, id, frame)))
+        serializer.collect_seq(frames.flat_map(|(id, frame)| fields(self.model, id, frame)))
     }
 }
 
@@ -93,36 +93,47 @@ struct FrameFields<'a> {
     module: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<u64>,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    inlined: bool,
 }
 
-impl FrameFields<'_> {
-    fn of<'a>(model: &'a Model, id: FrameId, frame: &Frame) -> FrameFields<'a> {
-        match *frame {
-            Frame::Python {
-                function,
-                file,
-                line,
-            } => FrameFields {
+/// The entries of a frame: one, or where functions were inlined one for each of them.
+fn fields<'a>(
+    model: &'a Model,
+    id: FrameId,
+    frame: &'a Frame,
+) -> impl Iterator<Item = FrameFields<'a>> {
+    let (python, native) = match *frame {
+        Frame::Python {
+            function,
+            file,
+            line,
+        } => {
+            let python = FrameFields {
                 kind: "python",
                 function: known(model.string(function)),
                 file: known(model.string(file)),
                 line: (line > 0).then_some(line),
                 module: Some(module_name(model.string(file))),
                 address: None,
-            },
-            Frame::Native { module, address } => {
-                let name = model.native_names.get(&id);
-                FrameFields {
-                    kind: "native",
-                    function: name.and_then(|name| known(model.string(name.function))),
-                    file: name.and_then(|name| known(model.string(name.file))),
-                    line: name.map(|name| name.line).filter(|&line| line > 0),
-                    module: known(model.module_path(module)).map(str::to_string),
-                    address: Some(address),
-                }
-            }
+                inlined: false,
+            };
+            (Some(python), None)
         }
-    }
+        Frame::Native { module, address } => {
+            let native = model.native_code(id).map(move |code| FrameFields {
+                kind: "native",
+                function: known(code.function),
+                file: known(code.file),
+                line: (code.line > 0).then_some(code.line),
+                module: known(model.module_path(module)).map(str::to_string),
+                address: Some(address),
+                inlined: code.is_inlined,
+            });
+            (None, Some(native))
+        }
+    };
+    python.into_iter().chain(native.into_iter().flatten())
 }
 
 fn known(text: &str) -> Option<&str> {

@@ -15,6 +15,7 @@ use super::Report;
 use crate::analysis::Grouping;
 use crate::capture::{Capture, Ending};
 use list::List;
+use row::write_words;
 
 /// Rows listed when no number is asked for.
 const ROWS: usize = 25;
@@ -39,7 +40,7 @@ pub fn write(
     if let Some(state) = unfinished(report.capture) {
         writeln!(out, "{state}\n")?;
     }
-    let mut style = Style {
+    let style = Style {
         width,
         colour,
         top: 0,
@@ -49,9 +50,20 @@ pub fn write(
     summary::render(model, &style, &mut head).map_err(io::Error::other)?;
     out.write_all(head.as_bytes())?;
     marks(model, &mut out)?;
-    if !model.has_live_table() {
-        return Ok(());
+    if model.has_live_table() {
+        lists(report, style, &mut out)?;
     }
+    for note in report.notes {
+        writeln!(out)?;
+        write_words(note, width, &mut out)?;
+    }
+    Ok(())
+}
+
+/// Where it was: the lines of the program, and the call sites.
+fn lists(report: &Report<'_>, mut style: Style, mut out: &mut impl Write) -> io::Result<()> {
+    let model = &report.capture.model;
+    let Style { width, colour, .. } = style;
 
     let origins = Origins::of(model);
     if report.grouping == Grouping::Site {

@@ -164,15 +164,15 @@ pub(super) fn write_stack(
     tones: Tones,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut frames = model.stack_frames(stack).peekable();
+    let frames: Vec<_> = model.stack_frames(stack).collect();
     let mut has_python = false;
-    while let Some((id, frame)) = frames.next() {
-        if let Some(named) = label::native(model, id, frame) {
-            let text = match named {
-                (function, module) if module.is_empty() => function,
-                (function, module) => format!("{function} ({module})"),
-            };
-            line(out, &tones.dim(&text))?;
+    let mut at = 0;
+    while let Some(&(id, frame)) = frames.get(at) {
+        at += 1;
+        if let Frame::Native { .. } = frame {
+            for text in label::native_lines(model, id, frame) {
+                line(out, &tones.dim(&text))?;
+            }
             continue;
         }
         has_python = true;
@@ -180,14 +180,12 @@ pub(super) fn write_stack(
             write_python(model, frame, tones, out)?;
             continue;
         }
-        let mut skipped = 1;
-        while frames
-            .next_if(|(_, frame)| is_import_machinery(model, frame))
-            .is_some()
-        {
-            skipped += 1;
-        }
-        let text = format!("(import: {} of importlib)", number_of(skipped, "frame"));
+        let (run, machinery) = import_run(model, &frames[at..]);
+        at += run;
+        let text = format!(
+            "(import: {} of importlib)",
+            number_of(1 + machinery, "frame")
+        );
         line(out, &tones.dim(&text))?;
     }
     if !has_python && model.process.no_stacks_reason.is_empty() {
@@ -218,6 +216,23 @@ fn write_python(
     } else {
         line(out, &tones.strong(&text))
     }
+}
+
+/// How many of the frames go on with a run of the import machinery's, with what it calls itself through; and how many of
+/// these are the machinery's.
+fn import_run(model: &Model, frames: &[(FrameId, &Frame)]) -> (usize, u64) {
+    let (mut run, mut machinery) = (0, 0);
+    for (at, (_, frame)) in frames.iter().enumerate() {
+        match frame {
+            Frame::Native { .. } => {}
+            frame if is_import_machinery(model, frame) => {
+                run = at + 1;
+                machinery += 1;
+            }
+            Frame::Python { .. } => break,
+        }
+    }
+    (run, machinery)
 }
 
 fn is_import_machinery(model: &Model, frame: &Frame) -> bool {
