@@ -195,11 +195,23 @@ impl Report {
     /// Reads a capture with `pytrace report`.
     #[track_caller]
     pub(crate) fn of(capture: &Path) -> Report {
+        Report::with_options(capture, &[])
+    }
+
+    /// The same with no more call sites than `count`, those with most live bytes: a part of many.
+    #[track_caller]
+    pub(crate) fn of_largest_live(capture: &Path, count: usize) -> Report {
+        Report::with_options(capture, &["--metric", "live", "--top", &count.to_string()])
+    }
+
+    #[track_caller]
+    fn with_options(capture: &Path, options: &[&str]) -> Report {
         let mut command = Command::new(command_line());
         command
             .arg("report")
             .arg(capture)
             .args(["--format", "json"])
+            .args(options)
             .env_remove("LD_PRELOAD");
         let (status, stdout, stderr) = Watched::start(&mut command, LIMIT).wait();
         assert!(status.success(), "{command:?}: {status}\n{stderr}");
