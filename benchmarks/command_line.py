@@ -8,6 +8,8 @@ import sys
 from . import document, machine, tables
 from .catalogue import QUICK, START, programs
 from .configurations import PYTRACE, UNTRACED, configurations
+from .instructions import draw as draw_instructions
+from .instructions import measure_instructions
 from .progress import Progress
 from .ratios import spread
 from .setup import Unusable, prepare
@@ -20,9 +22,9 @@ everything writes docs/BENCHMARKS.md; a selection prints tables only. All runs a
 
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION)
-    parser.add_argument(
-        "--quick", action="store_true", help="the storms and three programs, one peer: under two minutes"
-    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--instructions", action="store_true", help="instructions per event, under callgrind")
+    kind.add_argument("--quick", action="store_true", help="the storms and three programs, one peer: under two minutes")
     parser.add_argument("--only", metavar="PROGRAM", action="append", help="this program (again for more)")
     parser.add_argument("--config", metavar="NAME", action="append", help="this configuration (again for more)")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (5; 3 with --quick)")
@@ -74,6 +76,28 @@ def measure_suite(setup, options, argv, progress):
         document.write({"machine": machine.heading(description), **parts})
 
 
+def measure_counted(setup, options, argv, progress):
+    """Instructions per event: measures, stores, prints, and writes the document when nothing was left out."""
+    description = machine.describe(setup, shlex.join(["scripts/bench", *argv]))
+    results = measure_instructions(setup, progress, options.only, options.config)
+    progress.end()
+    drawn = draw_instructions(results)
+    stored = {
+        program: {mode: found if isinstance(found, str) else vars(found) for mode, found in by_mode.items()}
+        for program, by_mode in results.items()
+    }
+    finish(setup, options, "instructions", description, stored, drawn)
+
+
+def finish(setup, options, part, description, stored, drawn):
+    """Stores and prints a table of its own; a complete one goes into the document, with what it depends on."""
+    (setup.output / f"{part}.json").write_text(json.dumps({"machine": description, part: stored}, indent=1))
+    print(machine.heading(description) + "\n")
+    print(drawn)
+    if not (options.only or options.config):
+        document.write({part: f"{machine.heading(description)}\n\n{drawn}"})
+
+
 def suite_parts(runs, names, made):
     """The generated parts of the document, by name."""
     quantities = {"wall": "wall_s", "cpu": "cpu_s", "memory": "peak_bytes"}
@@ -103,7 +127,7 @@ def main(argv=None):
     progress = Progress()
     try:
         setup = prepare(options.python, not options.no_build, progress.say)
-        measure_suite(setup, options, argv, progress)
+        (measure_counted if options.instructions else measure_suite)(setup, options, argv, progress)
     except Unusable as error:
         progress.end()
         print(f"scripts/bench: {error}", file=sys.stderr)

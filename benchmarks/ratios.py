@@ -41,11 +41,16 @@ def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values)) if values else None
 
 
+def events(runs, program):
+    """How many events the program has: what any configuration counted, as not every one tells."""
+    found = [one.events for of_one in runs.by_program[program].values() for one in of_one if one and one.events]
+    return median(found) if found else None
+
+
 def nanoseconds_an_event(runs, program, configuration):
     """What an event adds to the wall clock. Start and end of the tracing are in it: they weigh little where there are millions."""
-    extra = added(runs, program, configuration)
-    events = [one.events for one in runs.of(program, configuration) if one and one.events]
-    return extra * 1e9 / median(events) if extra is not None and events else None
+    extra, counted = added(runs, program, configuration), events(runs, program)
+    return extra * 1e9 / counted if extra is not None and counted else None
 
 
 def spread(runs, program, configuration, quantity="wall_s"):

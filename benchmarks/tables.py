@@ -3,6 +3,7 @@
 from .bars import MEAN, WORST, memory_cells, peer_cells, ratio_cells, start_cells
 from .catalogue import PYPERFORMANCE, START
 from .configurations import PYTRACE, UNTRACED
+from . import ratios
 from .ratios import added, eleven, geometric_mean, nanoseconds_an_event, ratio
 from .suite import was_refused
 
@@ -91,10 +92,10 @@ def events(runs):
     """What an event costs, where events are counted."""
     rows = []
     for program in [name for name in runs.by_program if name != START]:
-        counted = [one.events for name in PYTRACE for one in runs.of(program, name) if one and one.events]
+        counted = ratios.events(runs, program)
         if counted:
             costs = [nanoseconds_an_event(runs, program, name) for name in PYTRACE]
-            rows.append([program, f"{counted[0]:,}", *("–" if cost is None else f"{cost:.1f}" for cost in costs)])
+            rows.append([program, f"{counted:,.0f}", *("–" if cost is None else f"{cost:.1f}" for cost in costs)])
     return table(["ns added an event", "events", *PYTRACE], rows) if rows else ""
 
 
