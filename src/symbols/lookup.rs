@@ -4,7 +4,7 @@
 //! symbol is 48 bytes until its name is asked for, and of the debug information the units that the addresses lie in.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use addr2line::Loader;
 use object::{Object, ObjectSymbol, SymbolKind};
@@ -32,40 +32,44 @@ pub(super) fn functions(
     addresses: &[u64],
     mut step: impl FnMut(),
 ) -> Vec<Vec<Code>> {
+    let symbols = symbol_names(&files.symbols, addresses);
     let lines = files.lines.as_deref();
     let loader =
         lines.and_then(|path| Loader::new_with_sup(path, files.supplement.as_deref()).ok());
-    let mut functions: Vec<_> = addresses
-        .iter()
-        .map(|&address| {
-            step();
-            let known = loader.as_ref().map(|loader| with_lines(loader, address));
-            known.unwrap_or_default()
-        })
-        .collect();
-    for path in &files.symbols {
-        let is_nameless =
-            |codes: &Vec<Code>| codes.last().is_none_or(|code| code.function.is_empty());
-        let nameless: Vec<_> = (0..addresses.len())
-            .filter(|&at| is_nameless(&functions[at]))
-            .collect();
-        let wanted: Vec<_> = nameless.iter().map(|&at| addresses[at]).collect();
-        for (at, name) in nameless.into_iter().zip(symbol_names(path, &wanted)) {
-            let Some(function) = name else { continue };
-            match functions[at].last_mut() {
-                Some(holder) => holder.function = function,
-                None => functions[at].push(Code {
-                    function,
-                    ..Code::default()
-                }),
+    let of_address = |(&address, symbol): (&u64, Option<String>)| {
+        step();
+        let known = loader.as_ref().map(|loader| with_lines(loader, address));
+        with_symbol(known.unwrap_or_default(), symbol)
+    };
+    addresses.iter().zip(symbols).map(of_address).collect()
+}
+
+/// The functions with the name of the symbol that holds the code, where that is the better one.
+fn with_symbol(mut codes: Vec<Code>, symbol: Option<String>) -> Vec<Code> {
+    let Some(symbol) = symbol else {
+        if codes.last().is_some_and(|code| code.function.is_empty()) {
+            codes.clear();
+        }
+        return codes;
+    };
+    match codes.last_mut() {
+        Some(holder) => {
+            let demangled = demangled(&symbol);
+            // `list_resize.isra.0` is how a compiler calls a version of list_resize.
+            let is_version = symbol.contains('.') && !holder.function.is_empty();
+            let is_qualified = demangled != symbol;
+            // Debug information calls strdup `__strdup`, and fopen `_IO_new_fopen`.
+            let is_plainer = holder.function.ends_with(&symbol);
+            if !is_version && (is_qualified || is_plainer || holder.function.is_empty()) {
+                holder.function = demangled;
             }
         }
+        None => codes.push(Code {
+            function: demangled(&symbol),
+            ..Code::default()
+        }),
     }
-    functions
-        .iter_mut()
-        .filter(|codes| codes.last().is_some_and(|code| code.function.is_empty()))
-        .for_each(Vec::clear);
-    functions
+    codes
 }
 
 /// What debug information says of an address.
@@ -92,18 +96,23 @@ fn with_lines(loader: &Loader, address: u64) -> Vec<Code> {
     codes
 }
 
-/// The names of the functions that the addresses lie in.
-fn symbol_names(path: &Path, addresses: &[u64]) -> Vec<Option<String>> {
-    let nothing = || vec![None; addresses.len()];
-    if addresses.is_empty() {
-        return Vec::new();
+/// The symbols that the addresses lie in, by the first of the files that has one.
+fn symbol_names(paths: &[PathBuf], addresses: &[u64]) -> Vec<Option<String>> {
+    let mut names = vec![None; addresses.len()];
+    for path in paths {
+        let nameless: Vec<_> = (0..names.len()).filter(|&at| names[at].is_none()).collect();
+        let wanted: Vec<_> = nameless.iter().map(|&at| addresses[at]).collect();
+        let found = symbol_names_in(path, &wanted).unwrap_or_default();
+        for (at, name) in nameless.into_iter().zip(found) {
+            names[at] = name;
+        }
     }
-    let Ok(file) = files::open(path) else {
-        return nothing();
-    };
-    let Ok(elf) = files::parse(&file) else {
-        return nothing();
-    };
+    names
+}
+
+fn symbol_names_in(path: &Path, addresses: &[u64]) -> Result<Vec<Option<String>>, String> {
+    let file = files::open(path)?;
+    let elf = files::parse(&file)?;
     let mut symbols: Vec<_> = elf
         .symbols()
         .chain(elf.dynamic_symbols())
@@ -120,9 +129,9 @@ fn symbol_names(path: &Path, addresses: &[u64]) -> Vec<Option<String>> {
             .rev()
             .take_while(|&at| bounds[at] == bounds[last]);
         let names = aliases.filter_map(|at| symbols[at].2.name().ok());
-        best(names).map(demangled)
+        best(names).map(str::to_string)
     };
-    addresses.iter().map(name_at).collect()
+    Ok(addresses.iter().map(name_at).collect())
 }
 
 /// The last of the symbols (start, size in bytes; ascending) that covers an address.
@@ -168,6 +177,40 @@ mod tests {
     fn of_aliases_the_plainest_is_shown() {
         let names = ["__libc_malloc", "malloc", "__malloc"];
         assert_eq!(best(names.into_iter()), Some("malloc"));
-        assert_eq!(demangled("_ZN3foo3barEv"), "foo::bar()");
+    }
+
+    #[test]
+    fn a_symbol_names_the_function_where_it_says_more() {
+        let named = |function: &str, symbol: Option<&str>| {
+            let code = Code {
+                function: function.into(),
+                line: 7,
+                ..Code::default()
+            };
+            let codes = with_symbol(vec![code], symbol.map(str::to_string));
+            codes.first().map(|code| code.function.clone())
+        };
+        for (function, symbol, shown) in [
+            ("__strdup", Some("strdup"), Some("strdup")),
+            (
+                "list_resize",
+                Some("list_resize.isra.0"),
+                Some("list_resize"),
+            ),
+            ("", Some("list_resize.isra.0"), Some("list_resize.isra.0")),
+            ("folded", Some("same"), Some("folded")),
+            ("bar", Some("_ZN3foo3barEv"), Some("foo::bar()")),
+            ("f", None, Some("f")),
+            ("", None, None),
+        ] {
+            assert_eq!(
+                named(function, symbol).as_deref(),
+                shown,
+                "{function} {symbol:?}"
+            );
+        }
+        let alone = with_symbol(Vec::new(), Some("_ZN3foo3barEv".into()));
+        assert_eq!(alone.last().unwrap().function, "foo::bar()");
+        assert_eq!(with_symbol(Vec::new(), None), []);
     }
 }
