@@ -12,6 +12,8 @@ from .instructions import draw as draw_instructions
 from .instructions import measure_instructions
 from .progress import Progress
 from .ratios import spread
+from .scaling import draw as draw_scaling
+from .scaling import measure_scaling
 from .setup import Unusable, prepare
 from .suite import Plan, measure_all, was_refused
 
@@ -23,6 +25,7 @@ everything writes docs/BENCHMARKS.md; a selection prints tables only. All runs a
 def arguments(argv):
     parser = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION)
     kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--scaling", action="store_true", help="cost per event as blocks, sites, threads, frames grow")
     kind.add_argument("--instructions", action="store_true", help="instructions per event, under callgrind")
     kind.add_argument("--quick", action="store_true", help="the storms and three programs, one peer: under two minutes")
     parser.add_argument("--only", metavar="PROGRAM", action="append", help="this program (again for more)")
@@ -89,6 +92,15 @@ def measure_counted(setup, options, argv, progress):
     finish(setup, options, "instructions", description, stored, drawn)
 
 
+def measure_grown(setup, options, argv, progress):
+    """Cost per event as things grow: measures, stores, prints, and writes the document when nothing was left out."""
+    description = machine.describe(setup, shlex.join(["scripts/bench", *argv]))
+    results = measure_scaling(setup, progress, options.only, options.config, options.rounds)
+    progress.end()
+    stored = {f"{what} {size}": by_name for (what, size), by_name in results.items()}
+    finish(setup, options, "scaling", description, stored, draw_scaling(results))
+
+
 def finish(setup, options, part, description, stored, drawn):
     """Stores and prints a table of its own; a complete one goes into the document, with what it depends on."""
     (setup.output / f"{part}.json").write_text(json.dumps({"machine": description, part: stored}, indent=1))
@@ -127,7 +139,8 @@ def main(argv=None):
     progress = Progress()
     try:
         setup = prepare(options.python, not options.no_build, progress.say)
-        (measure_counted if options.instructions else measure_suite)(setup, options, argv, progress)
+        measure = measure_counted if options.instructions else measure_grown if options.scaling else measure_suite
+        measure(setup, options, argv, progress)
     except Unusable as error:
         progress.end()
         print(f"scripts/bench: {error}", file=sys.stderr)

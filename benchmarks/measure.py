@@ -21,6 +21,7 @@ LIMIT_S = 900
 # The settings of whoever measures must not reach the measured; the hash seed fixes the order of sets.
 KEPT = ("PATH", "HOME", "LANG", "USER")
 FIXED = {"PYTHONHASHSEED": "0", "TMPDIR": tempfile.gettempdir()}
+SUMMARY = re.compile(r"^pytrace: .*\bmode \w", re.MULTILINE)
 EVENTS = re.compile(r"([\d,]+) events, ([\d,]+) lost")
 
 
@@ -70,7 +71,8 @@ def run(setup, configuration, arguments, read_capture=False):
             "refused": f"failed: {_last_line(said)}" if int(status) else None,
         }
         if configuration.is_pytrace:
-            measured |= _traced(setup, directory, said, read_capture)
+            is_captured = ("PYTRACE_OUTPUT", "none") not in configuration.environment
+            measured |= _traced(setup, directory, said, is_captured, read_capture)
         return Run(**measured)
 
 
@@ -87,16 +89,16 @@ def _wait(command, stderr):
         raise
 
 
-def _traced(setup, directory, said, read_capture):
+def _traced(setup, directory, said, is_captured, read_capture):
     """What pytrace left behind, or why it left nothing."""
     captures = sorted(directory.glob("*" + CAPTURE_SUFFIX))
     refusal = next((line for line in said.splitlines() if "is not accepted" in line), None)
-    if refusal or not captures:
-        return {"refused": refusal or "no capture was written"}
-    found = {"capture_bytes": captures[0].stat().st_size}
+    if refusal or not (captures if is_captured else SUMMARY.search(said)):
+        return {"refused": refusal or "no trace of a trace"}
+    found = {"capture_bytes": captures[0].stat().st_size} if captures else {}
     if counted := EVENTS.search(said):
         found["events"], found["lost"] = (int(text.replace(",", "")) for text in counted.groups())
-    if read_capture:
+    if read_capture and captures:
         command = [setup.report, "report", captures[0], "--format", "json", "--top", "0"]
         report = subprocess.run(command, capture_output=True, text=True)
         if report.returncode == 0:

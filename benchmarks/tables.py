@@ -1,9 +1,9 @@
 """Draws results as Markdown tables, which read well on a terminal too."""
 
+from . import ratios
 from .bars import MEAN, WORST, memory_cells, peer_cells, ratio_cells, start_cells
 from .catalogue import PYPERFORMANCE, START
 from .configurations import PYTRACE, UNTRACED
-from . import ratios
 from .ratios import added, eleven, geometric_mean, nanoseconds_an_event, ratio
 from .suite import was_refused
 
