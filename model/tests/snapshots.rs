@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::{model, summary};
 use pytrace_format::record::{Allocator, Counters, Domain, End, Ended, Scope};
-use pytrace_format::synth::{Synth, counted, realistic};
+use pytrace_format::synth::{Synth, counted, realistic, with_native_stacks};
 use pytrace_model::Model;
 use pytrace_model::summary::Style;
 
@@ -67,6 +67,12 @@ fn counts_mode_has_no_live_bytes_and_no_sites() {
     for width in [100, 40] {
         check(&format!("counts-{width}.txt"), &model, &style(width));
     }
+}
+
+#[test]
+fn whole_native_stacks_show_the_function_that_asked() {
+    let model = model(&with_native_stacks());
+    check("native.txt", &model, &style(100));
 }
 
 #[test]

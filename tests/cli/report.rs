@@ -9,7 +9,7 @@ use pytrace_format::synth::{Synth, counted, realistic};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
-fn report(capture: &[u8], words: &[&str]) -> Answer {
+pub(super) fn report(capture: &[u8], words: &[&str]) -> Answer {
     Pytrace::new("report")
         .file("a.pytrace", capture)
         .word("a.pytrace")
@@ -17,7 +17,7 @@ fn report(capture: &[u8], words: &[&str]) -> Answer {
         .run()
 }
 
-fn json_of(synth: &Synth, words: &[&str]) -> Value {
+pub(super) fn json_of(synth: &Synth, words: &[&str]) -> Value {
     let answer = report(&synth.file(), &[&["--format", "json"], words].concat());
     assert_eq!(answer.code(), 0, "{}", answer.stderr);
     serde_json::from_str(&answer.stdout).expect("the report is JSON")
@@ -59,7 +59,7 @@ fn small(mode: Mode) -> Synth {
     synth
 }
 
-fn counters(allocations: u64, size: u64) -> Counters {
+pub(super) fn counters(allocations: u64, size: u64) -> Counters {
     Counters {
         allocations,
         reallocations: 0,

@@ -15,6 +15,7 @@
 //! ```
 
 mod counted;
+mod native;
 mod realistic;
 
 use crate::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
@@ -25,6 +26,7 @@ use crate::record::{
 use crate::{Encoder, file_header};
 
 pub use counted::counted;
+pub use native::with_native_stacks;
 pub use realistic::realistic;
 
 /// A capture in the making. Equal rows are made once.
