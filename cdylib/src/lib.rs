@@ -24,6 +24,7 @@ compile_error!(
 
 mod aggregate;
 mod api;
+mod caller;
 mod counts;
 mod events;
 mod hooks;

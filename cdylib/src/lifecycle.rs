@@ -92,7 +92,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
     let (Some(python), Some(session)) = (python::current(), session::current()) else {
         return;
     };
-    let hooks = hooks::allocators::hooks(python, session.settings.mode);
+    let hooks = hooks::allocators::hooks(python, &session.settings);
     // SAFETY: the constructor, or pre-initialisation (`on_setlocale` returns once a frame has run): one thread, no frame.
     if unsafe { allocators::install(lookup, &hooks) } {
         session.forget_allocator();
@@ -171,6 +171,24 @@ extern "C" fn in_child() {
     let own = OwnWork::begin();
     Session::begin_in_child(parent);
     drop(own);
+}
+
+/// A library is about to be closed.
+pub(crate) fn before_unloading() {
+    if let Some(session) = session::current().filter(|_| !thread::word().is_writing()) {
+        let own = OwnWork::begin();
+        session.before_unloading();
+        drop(own);
+    }
+}
+
+/// A library was closed.
+pub(crate) fn after_unloading() {
+    if let Some(session) = session::current().filter(|_| !thread::word().is_writing()) {
+        let own = OwnWork::begin();
+        session.after_unloading();
+        drop(own);
+    }
 }
 
 /// The process is about to end.

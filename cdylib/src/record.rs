@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering;
 
 use pytrace_format::record::Domain;
 
+use crate::caller::Caller;
 use crate::counts;
 use crate::events::event::{Event, Kind, is_representable};
 use crate::events::slot::Slot;
@@ -28,14 +29,14 @@ const SMALL: usize = 448;
 /// Records that a block was born (or, as `ResizeIn`, that a resize announced by [`resize_out`] gave it): `address` was
 /// given for `size` bytes to the function that returns to `caller`. Recording is on.
 #[inline(always)]
-pub(crate) fn block<S: Shape>(
+pub(crate) fn block<S: Shape, const FULL: bool>(
     hook: &Hook<'_>,
     session: &'static Session,
     kind: Kind,
     domain: Domain,
     address: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) {
     hook.recording();
     let Some(slot) = session.slot(hook.word()) else {
@@ -45,7 +46,7 @@ pub(crate) fn block<S: Shape>(
         return slot.lose(1);
     }
     let (served, pymalloc) = served(hook, session, domain, address, size);
-    let site = site::<S>(session, slot, domain, caller);
+    let site = site::<S, FULL>(session, slot, domain, caller);
     append(
         slot,
         kind,
@@ -58,6 +59,24 @@ pub(crate) fn block<S: Shape>(
     );
 }
 
+/// The same where neither the layout nor the kind of stacks is compiled in.
+#[inline(never)]
+pub(crate) fn block_with_any_stack(
+    hook: &Hook<'_>,
+    session: &'static Session,
+    kind: Kind,
+    domain: Domain,
+    address: *mut c_void,
+    size: usize,
+    caller: Caller,
+) {
+    if session.is_native_full() {
+        block::<Learnt, true>(hook, session, kind, domain, address, size, caller);
+    } else {
+        block::<Learnt, false>(hook, session, kind, domain, address, size, caller);
+    }
+}
+
 /// The same in any state: paused, births are not recorded; during the tear-down they are only counted.
 pub(crate) fn block_in_any_state(
     hook: &Hook<'_>,
@@ -65,7 +84,7 @@ pub(crate) fn block_in_any_state(
     domain: Domain,
     address: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) {
     let state = session::state();
     let needed = if kind == Kind::Birth {
@@ -81,7 +100,7 @@ pub(crate) fn block_in_any_state(
         if state & state::COUNTS != 0 {
             return counts::block(hook, session, kind, domain, address, size);
         }
-        return block::<Learnt>(hook, session, kind, domain, address, size, caller);
+        return block_with_any_stack(hook, session, kind, domain, address, size, caller);
     }
     if kind == Kind::Birth {
         session.tear_down.birth(size);
@@ -181,7 +200,7 @@ pub(crate) fn mapping(
     kind: Kind,
     address: usize,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) {
     hook.recording();
     let Some(slot) = session.slot(hook.word()) else {
@@ -204,7 +223,10 @@ pub(crate) fn mapping(
         return session.apply_at_once(slot, event);
     }
     let site = match kind {
-        Kind::Birth | Kind::ResizeIn => site::<Learnt>(session, slot, Domain::Mmap, caller),
+        Kind::Birth | Kind::ResizeIn if session.is_native_full() => {
+            site::<Learnt, true>(session, slot, Domain::Mmap, caller)
+        }
+        Kind::Birth | Kind::ResizeIn => site::<Learnt, false>(session, slot, Domain::Mmap, caller),
         _ => 0,
     };
     append(
@@ -221,7 +243,12 @@ pub(crate) fn mapping(
 
 /// The call site of an allocation by this thread, now.
 #[inline(always)]
-fn site<S: Shape>(session: &Session, slot: &Slot, domain: Domain, caller: usize) -> u32 {
+fn site<S: Shape, const FULL: bool>(
+    session: &Session,
+    slot: &Slot,
+    domain: Domain,
+    caller: Caller,
+) -> u32 {
     let python = session.python;
     let frame = if !python.reads_stacks() {
         python.check_first_frame();
@@ -231,12 +258,17 @@ fn site<S: Shape>(session: &Session, slot: &Slot, domain: Domain, caller: usize)
     } else {
         python.own_frame()
     };
-    let caller = caller & session.caller_mask;
     // SAFETY: the slot is this thread's, the hook makes this the only user of its caches, and the frame is the thread's
     // running one.
     unsafe {
-        slot.stacks()
-            .site::<S>(python, frame, caller, domain, session.depth)
+        slot.stacks().site::<S, FULL>(
+            python,
+            frame,
+            caller,
+            session.caller_mask,
+            domain,
+            session.depth,
+        )
     }
 }
 

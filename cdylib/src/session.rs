@@ -24,7 +24,8 @@ use crate::output::Output;
 use crate::python::Python;
 use crate::python::arenas::Arenas;
 use crate::settings::Settings;
-use crate::stack::intern::Interner;
+use crate::stack::intern::{self, Interner};
+use crate::stack::native::Rules;
 use crate::sys::lock::Lock;
 use crate::sys::{clock, file, syscall, thread as sys_thread};
 use crate::thread::{self, OwnWork};
@@ -81,6 +82,9 @@ const MOST_SLOTS: usize = 65_535;
 const PATIENCE_NS: u64 = 100_000_000;
 /// How long the end of the process waits for the aggregator's lock, nanoseconds.
 const EXIT_PATIENCE_NS: u64 = 2_000_000_000;
+
+/// How long the unloading of an object waits for the aggregator's lock, nanoseconds.
+const UNLOADING_PATIENCE_NS: u64 = 100_000_000;
 
 /// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
 /// threads right after `fork` and warns of more than one.
@@ -172,6 +176,8 @@ pub(crate) struct Session {
     transport: Transport,
     slots: Lock<Slots>,
     pub(crate) interner: Lock<Interner>,
+    /// How to leave native frames.
+    pub(crate) rules: Lock<Rules>,
     pub(crate) arenas: Lock<Arenas>,
     pub(crate) aggregator: Lock<Aggregator>,
     background: Lock<Background>,
@@ -235,6 +241,7 @@ pub(crate) fn begin(
             free: Vec::new(),
         }),
         interner: Interner::new(),
+        rules: Lock::new(Rules::new(python.loop_start)),
         arenas: Lock::new(Arenas::default()),
         aggregator: Lock::new(Aggregator {
             merge: Merge::default(),
@@ -330,6 +337,26 @@ impl Session {
     /// Whether calls are only counted: no events, no background thread.
     pub(crate) fn is_counting(&self) -> bool {
         self.settings.mode == Mode::Counts
+    }
+
+    /// Whether stacks have all their native frames.
+    #[inline(always)]
+    pub(crate) fn is_native_full(&self) -> bool {
+        self.settings.native == Native::Full
+    }
+
+    /// Objects are about to be unloaded: notes where the frames in them lie. Not if the aggregator is busy for long: then
+    /// those seen since the last flush stay without a place.
+    pub(crate) fn before_unloading(&self) {
+        if let Some(mut aggregator) = self.aggregator.lock_within(UNLOADING_PATIENCE_NS) {
+            aggregator.output.before_unloading(self);
+        }
+    }
+
+    /// Objects were unloaded: what is known of their code is forgotten.
+    pub(crate) fn after_unloading(&self) {
+        intern::note_unloading();
+        self.rules.lock().forget();
     }
 
     /// Time since the start, nanoseconds.
@@ -536,7 +563,7 @@ impl Session {
                 aggregator.merge.forget_thread(slot);
                 slot.own(0);
                 // SAFETY: its thread has ended, and nobody else has the slot.
-                unsafe { slot.stacks() }.clear();
+                unsafe { slot.stacks() }.forget_owner();
                 free.push(slot);
             }
         }

@@ -155,7 +155,11 @@ impl Settings {
                 self.native = choice(
                     name,
                     value,
-                    &[("caller", Native::Caller), ("off", Native::Off)],
+                    &[
+                        ("caller", Native::Caller),
+                        ("full", Native::Full),
+                        ("off", Native::Off),
+                    ],
                 )?;
             }
             "PYTRACE_DEPTH" => self.depth = number(name, value, 0, 4096)? as usize,

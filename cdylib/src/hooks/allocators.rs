@@ -6,9 +6,10 @@
 use core::ffi::c_void;
 use core::marker::PhantomData;
 
-use pytrace_format::record::{Domain, Mode};
+use pytrace_format::record::{Domain, Mode, Native};
 
 use super::entries;
+use crate::caller::Caller;
 use crate::counts;
 use crate::events::event::{Control, Event, Kind};
 use crate::python::Python;
@@ -16,6 +17,7 @@ use crate::python::allocators::{Allocator, ArenaAllocator, Hooks, Wrapped};
 use crate::python::frame::{self, Learnt, Shape};
 use crate::record;
 use crate::session::{self, Session, state};
+use crate::settings::Settings;
 use crate::stack::intern;
 use crate::thread::{self, Hook, Word};
 
@@ -55,17 +57,17 @@ pub(crate) trait Way {
         domain: Domain,
         block: *mut c_void,
         size: usize,
-        caller: usize,
+        caller: Caller,
     );
 
     /// A block is about to be freed.
     fn take(hook: &Hook<'_>, session: &'static Session, domain: Domain, block: *mut c_void);
 }
 
-/// Events with stacks, read with a version's layout.
-struct Traced<S>(PhantomData<S>);
+/// Events with stacks, read with a version's layout; `FULL`: with all native frames.
+struct Traced<S, const FULL: bool>(PhantomData<S>);
 
-impl<S: Shape> Way for Traced<S> {
+impl<S: Shape, const FULL: bool> Way for Traced<S, FULL> {
     const STATE: u8 = state::RECORDING;
 
     #[inline(always)]
@@ -76,9 +78,9 @@ impl<S: Shape> Way for Traced<S> {
         domain: Domain,
         block: *mut c_void,
         size: usize,
-        caller: usize,
+        caller: Caller,
     ) {
-        record::block::<S>(hook, session, kind, domain, block, size, caller);
+        record::block::<S, FULL>(hook, session, kind, domain, block, size, caller);
     }
 
     #[inline(always)]
@@ -107,7 +109,7 @@ impl Way for Counted {
         domain: Domain,
         block: *mut c_void,
         size: usize,
-        _caller: usize,
+        _caller: Caller,
     ) {
         counts::block(hook, session, kind, domain, block, size);
     }
@@ -127,7 +129,7 @@ entries! {
 unsafe extern "C" fn on_malloc<D: Of, W: Way>(
     context: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     // SAFETY: CPython passes the context that was installed with this function.
     let original = unsafe { &(*context.cast::<Context>()).original };
@@ -142,7 +144,7 @@ unsafe extern "C" fn on_calloc<D: Of, W: Way>(
     context: *mut c_void,
     count: usize,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     // SAFETY: as above.
     let original = unsafe { &(*context.cast::<Context>()).original };
@@ -157,7 +159,7 @@ unsafe extern "C" fn on_realloc<D: Of, W: Way>(
     context: *mut c_void,
     block: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     // SAFETY: as above.
     let original = unsafe { &(*context.cast::<Context>()).original };
@@ -211,13 +213,22 @@ fn tables<W: Way>() -> [Allocator; 3] {
 }
 
 /// The tables to install for an interpreter.
-pub(crate) fn hooks(python: &Python, mode: Mode) -> Hooks {
+pub(crate) fn hooks(python: &Python, settings: &Settings) -> Hooks {
+    let full = settings.native == Native::Full;
     macro_rules! pick {
         ($($shape:ident),*) => {
             match python {
-                _ if mode == Mode::Counts => tables::<Counted>(),
-                $(python if frame::$shape::is_of(python) => tables::<Traced<frame::$shape>>(),)*
-                _ => tables::<Traced<Learnt>>(),
+                _ if settings.mode == Mode::Counts => tables::<Counted>(),
+                $(
+                    python if frame::$shape::is_of(python) && full => {
+                        tables::<Traced<frame::$shape, true>>()
+                    }
+                    python if frame::$shape::is_of(python) => {
+                        tables::<Traced<frame::$shape, false>>()
+                    }
+                )*
+                _ if full => tables::<Traced<Learnt, true>>(),
+                _ => tables::<Traced<Learnt, false>>(),
             }
         };
     }
@@ -267,7 +278,7 @@ fn enter_slowly<D: Of>(word: &'static Word) -> Option<(Hook<'static>, &'static S
 #[inline(always)]
 fn give<D: Of, W: Way>(
     size: usize,
-    caller: usize,
+    caller: Caller,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let word = thread::word();
@@ -286,7 +297,7 @@ fn give<D: Of, W: Way>(
 fn give_slowly<D: Of>(
     word: &'static Word,
     size: usize,
-    caller: usize,
+    caller: Caller,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let Some((hook, _)) = enter_slowly::<D>(word) else {
@@ -301,7 +312,7 @@ fn give_slowly<D: Of>(
 fn resize<D: Of, W: Way>(
     block: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let word = thread::word();
@@ -326,7 +337,7 @@ fn resize_slowly<D: Of>(
     word: &'static Word,
     block: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
     original: impl FnOnce() -> *mut c_void,
 ) -> *mut c_void {
     let Some((hook, session)) = enter_slowly::<D>(word) else {
@@ -369,7 +380,7 @@ fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl Fn
         return original();
     };
     if session::state() & state::COUNTS == 0 {
-        Traced::<Learnt>::take(&hook, session, D::DOMAIN, block);
+        Traced::<Learnt, false>::take(&hook, session, D::DOMAIN, block);
     } else {
         Counted::take(&hook, session, D::DOMAIN, block);
     }

@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use pytrace_format::record::Domain;
 
 use super::entries;
+use crate::caller::Caller;
 use crate::events::event::Kind;
-use crate::python::frame::Learnt;
 use crate::record;
 use crate::session::{self, Session, state};
 use crate::sys::real;
@@ -66,7 +66,7 @@ pub(crate) fn is_first() -> bool {
 
 /// Calls an original that gives a block, and records the birth.
 #[inline(always)]
-fn give(size: usize, caller: usize, original: impl FnOnce() -> *mut c_void) -> *mut c_void {
+fn give(size: usize, caller: Caller, original: impl FnOnce() -> *mut c_void) -> *mut c_void {
     let word = thread::word();
     let Some((hook, session)) = enter(word) else {
         let block = original();
@@ -84,10 +84,10 @@ fn note_birth(
     session: &'static Session,
     block: *mut c_void,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) {
     if session::state() == state::RECORDING && !block.is_null() {
-        record::block::<Learnt>(
+        record::block_with_any_stack(
             hook,
             session,
             Kind::Birth,
@@ -101,38 +101,42 @@ fn note_birth(
     }
 }
 
-unsafe extern "C" fn on_malloc(size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_malloc(size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     give(size, caller, || unsafe { real::malloc::get()(size) })
 }
 
-unsafe extern "C" fn on_calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_calloc(count: usize, size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments. When the product overflows it gives no block.
     give(count.wrapping_mul(size), caller, || unsafe {
         real::calloc::get()(count, size)
     })
 }
 
-unsafe extern "C" fn on_aligned_alloc(alignment: usize, size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_aligned_alloc(
+    alignment: usize,
+    size: usize,
+    caller: Caller,
+) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     give(size, caller, || unsafe {
         real::aligned_alloc::get()(alignment, size)
     })
 }
 
-unsafe extern "C" fn on_memalign(alignment: usize, size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_memalign(alignment: usize, size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     give(size, caller, || unsafe {
         real::memalign::get()(alignment, size)
     })
 }
 
-unsafe extern "C" fn on_valloc(size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_valloc(size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     give(size, caller, || unsafe { real::valloc::get()(size) })
 }
 
-unsafe extern "C" fn on_pvalloc(size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_pvalloc(size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     give(size, caller, || unsafe { real::pvalloc::get()(size) })
 }
@@ -141,7 +145,7 @@ unsafe extern "C" fn on_posix_memalign(
     result: *mut *mut c_void,
     alignment: usize,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) -> c_int {
     let mut status = 0;
     give(size, caller, || {
@@ -162,7 +166,7 @@ unsafe extern "C" fn on_reallocarray(
     block: *mut c_void,
     count: usize,
     size: usize,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     let Some(total) = count.checked_mul(size) else {
         // SAFETY: errno's address is valid for the life of the thread.
@@ -173,7 +177,7 @@ unsafe extern "C" fn on_reallocarray(
     unsafe { on_realloc(block, total, caller) }
 }
 
-unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
+unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: Caller) -> *mut c_void {
     if block.is_null() {
         // SAFETY: the original, with the caller's arguments.
         return give(size, caller, || unsafe {
@@ -220,7 +224,7 @@ unsafe extern "C" fn on_realloc(block: *mut c_void, size: usize, caller: usize) 
 /// # Safety
 /// `block` is a live block of the early pool.
 #[cold]
-unsafe fn leave_early_pool(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
+unsafe fn leave_early_pool(block: *mut c_void, size: usize, caller: Caller) -> *mut c_void {
     // SAFETY: malloc with the caller's size; then both blocks are live and at least as long as what is copied.
     unsafe {
         let new = on_malloc(size, caller);

@@ -7,6 +7,7 @@
 use core::ffi::{c_int, c_void};
 
 use super::entries;
+use crate::caller::Caller;
 use crate::events::event::Kind;
 use crate::record;
 use crate::session::{self, Session, state};
@@ -17,24 +18,9 @@ const PAGE: usize = 4096;
 
 entries! {
     #[cfg_attr(not(test), unsafe(no_mangle))]
-    mremap / 5 => on_mremap;
-}
-
-/// `mmap`: six arguments, so the caller's address goes on the stack.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub(crate) unsafe extern "C" fn mmap() {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "push qword ptr [rsp]",
-        ".cfi_adjust_cfa_offset 8",
-        "call {implementation}",
-        "add rsp, 8",
-        ".cfi_adjust_cfa_offset -8",
-        "ret",
-        ".cfi_endproc",
-        implementation = sym on_mmap,
-    )
+    mmap / more => on_mmap;
+    #[cfg_attr(not(test), unsafe(no_mangle))]
+    mremap / more => on_mremap;
 }
 
 /// `mmap64`: the same function on this architecture.
@@ -64,7 +50,7 @@ unsafe extern "C" fn on_mmap(
     flags: c_int,
     fd: c_int,
     offset: libc::off_t,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     let original = || unsafe { real::mmap::get()(address, size, protection, flags, fd, offset) };
@@ -80,7 +66,7 @@ unsafe extern "C" fn on_mmap(
             Kind::ResizeOut,
             address as usize & !(PAGE - 1),
             pages,
-            0,
+            Caller::NONE,
         );
         hook.original();
     }
@@ -91,12 +77,12 @@ unsafe extern "C" fn on_mmap(
         && protection & libc::PROT_WRITE != 0;
     if failed {
         if replaces {
-            record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, 0);
+            record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, Caller::NONE);
         }
         return mapped;
     }
     if replaces {
-        record::mapping(&hook, session, Kind::Death, 0, 0, 0);
+        record::mapping(&hook, session, Kind::Death, 0, 0, Caller::NONE);
     }
     if counted && session::state() & state::BIRTHS != 0 {
         record::mapping(&hook, session, Kind::Birth, mapped as usize, pages, caller);
@@ -121,7 +107,7 @@ pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_i
         Kind::ResizeOut,
         address as usize & !(PAGE - 1),
         whole_pages(size),
-        0,
+        Caller::NONE,
     );
     hook.original();
     let status = original();
@@ -130,7 +116,7 @@ pub(crate) unsafe extern "C" fn munmap(address: *mut c_void, size: usize) -> c_i
     } else {
         Kind::ResizeFailed
     };
-    record::mapping(&hook, session, outcome, 0, 0, 0);
+    record::mapping(&hook, session, outcome, 0, 0, Caller::NONE);
     status
 }
 
@@ -140,7 +126,7 @@ unsafe extern "C" fn on_mremap(
     new_size: usize,
     flags: c_int,
     new_address: *mut c_void,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_void {
     // SAFETY: the original, with the caller's arguments.
     let original =
@@ -154,12 +140,12 @@ unsafe extern "C" fn on_mremap(
         Kind::ResizeOut,
         address as usize & !(PAGE - 1),
         whole_pages(old_size),
-        0,
+        Caller::NONE,
     );
     hook.original();
     let mapped = original();
     if mapped == libc::MAP_FAILED {
-        record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, 0);
+        record::mapping(&hook, session, Kind::ResizeFailed, 0, 0, Caller::NONE);
     } else {
         record::mapping(
             &hook,

@@ -1,10 +1,11 @@
 //! The calls that begin, end or replace a Python process.
 
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_void};
 
 use pytrace_format::record::Ended;
 
 use super::entries;
+use crate::caller::Caller;
 use crate::lifecycle;
 use crate::sys::real;
 
@@ -16,12 +17,25 @@ entries! {
 unsafe extern "C" fn on_setlocale(
     category: c_int,
     locale: *const c_char,
-    caller: usize,
+    caller: Caller,
 ) -> *mut c_char {
     // SAFETY: the original, with the caller's arguments.
     let result = unsafe { real::setlocale::get()(category, locale) };
-    lifecycle::on_setlocale(caller);
+    lifecycle::on_setlocale(caller.return_address());
     result
+}
+
+/// `dlclose`: addresses of code may mean something else after it.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
+    lifecycle::before_unloading();
+    // SAFETY: the original, with the caller's argument.
+    let status = unsafe { real::dlclose::get()(handle) };
+    lifecycle::after_unloading();
+    status
 }
 
 /// `_exit`.

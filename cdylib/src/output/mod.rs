@@ -45,6 +45,11 @@ impl Output {
         self.capture.path().is_some()
     }
 
+    /// Objects are about to be unloaded: notes where the frames in them lie.
+    pub(crate) fn before_unloading(&mut self, session: &Session) {
+        self.records.before_unloading(session);
+    }
+
     /// When the next flush is due, nanoseconds since the start.
     pub(crate) fn next_flush_ns(&self) -> u64 {
         self.next_flush_ns

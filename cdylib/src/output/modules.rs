@@ -139,6 +139,11 @@ fn parse_line(line: &str) -> Option<(u64, u64, u64, &str)> {
 }
 
 impl Modules {
+    /// Forgets where objects lie: some were unloaded.
+    pub(crate) fn forget(&mut self) {
+        self.spans.clear();
+    }
+
     /// Looks at the process's map again.
     pub(crate) fn refresh(&mut self) {
         let Some(map) = file::read("/proc/self/maps", LONGEST_MAP) else {

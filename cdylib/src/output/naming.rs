@@ -26,19 +26,31 @@ pub(crate) enum Effort {
     Thorough,
 }
 
+/// Where a native frame is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The return address.
+    pub(crate) address: usize,
+    /// Its module, by number; `None`: in none that is known.
+    pub(crate) module: Option<usize>,
+    /// The address as the module's headers count it.
+    pub(crate) stated: u64,
+}
+
 /// Names for return addresses, in their order; `None` for those that have none, or that the time did not suffice for.
 pub(crate) fn of_return_addresses(
     modules: &Modules,
-    addresses: &[usize],
+    places: &[Place],
     effort: Effort,
 ) -> Vec<Option<String>> {
     let deadline_ns = clock::monotonic_ns() + BUDGET_NS;
-    let mut names = vec![None; addresses.len()];
+    let mut names = vec![None; places.len()];
     let mut by_module: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();
-    for (at, &address) in addresses.iter().enumerate() {
-        // The call lies before the address that it returns to.
-        if let Some((module, stated)) = modules.locate(address as u64 - 1) {
-            by_module.entry(module).or_default().push((at, stated));
+    for (at, place) in places.iter().enumerate() {
+        if let Some(module) = place.module {
+            // The call lies before the address that it returns to.
+            let call = place.stated.saturating_sub(1);
+            by_module.entry(module).or_default().push((at, call));
         }
     }
     for (module, wanted) in by_module {
@@ -59,9 +71,9 @@ pub(crate) fn of_return_addresses(
                     && found.debug_bytes > 0
                     && found.debug_bytes <= LARGE_DEBUG_BYTES =>
                 {
-                    addresses
+                    places
                         .get(*at)
-                        .and_then(|&address| from_debug_information(address))
+                        .and_then(|place| from_debug_information(place.address))
                 }
                 None => None,
             };

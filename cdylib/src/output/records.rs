@@ -11,11 +11,11 @@ use pytrace_format::record::{
 };
 
 use super::modules::Modules;
-use super::naming::{self, Effort};
+use super::naming::{self, Effort, Place};
 use super::process;
 use crate::aggregate::books::{Books, Extremes, SiteTally};
 use crate::session::Session;
-use crate::stack::intern::Interner;
+use crate::stack::intern::{self, Interner};
 use crate::stack::names::{FastMap, FrameRow};
 use crate::sys::file;
 
@@ -61,7 +61,11 @@ pub(crate) struct Records {
     strings: FastMap<u32, StringId>,
     strings_made: u32,
     modules: Modules,
+    /// How often objects had been unloaded when the modules were looked at.
+    modules_as_of: u32,
     modules_made: FastMap<usize, ModuleId>,
+    /// The number of each module of the capture's, among `modules`.
+    module_numbers: Vec<usize>,
     marks_written: usize,
     process_written: Option<Process>,
     settings_written: bool,
@@ -100,17 +104,31 @@ impl Records {
                     file: self.strings.get(&file).copied().unwrap_or_default(),
                     line,
                 },
-                FrameRow::Native { address } => self.native_frame(address as u64),
+                FrameRow::Native { address, unloads } => self.native_frame(address as u64, unloads),
             };
             self.rows.push(Row::Frame(frame));
         }
         self.frames_seen = interner.frames.len();
     }
 
-    fn native_frame(&mut self, address: u64) -> Frame {
-        let located = self.modules.locate(address).or_else(|| {
-            self.modules.refresh();
-            self.modules.locate(address)
+    /// Reads the interner's new rows before objects are unloaded: their addresses are of code that is still there.
+    pub(crate) fn before_unloading(&mut self, session: &Session) {
+        self.read_tables(&session.interner.lock());
+    }
+
+    /// Where a native frame is. One that was seen before objects were unloaded, and is asked for after, is nowhere: other
+    /// code may be at its address.
+    fn native_frame(&mut self, address: u64, unloads: u32) -> Frame {
+        let now = intern::unloads();
+        if self.modules_as_of != now {
+            self.modules_as_of = now;
+            self.modules.forget();
+        }
+        let located = (unloads == now).then_some(()).and_then(|()| {
+            self.modules.locate(address).or_else(|| {
+                self.modules.refresh();
+                self.modules.locate(address)
+            })
         });
         let Some((number, stated)) = located else {
             return Frame::Native {
@@ -134,6 +152,7 @@ impl Records {
                 });
                 let module = ModuleId(self.modules_made.len() as u32 + 1);
                 self.modules_made.insert(number, module);
+                self.module_numbers.push(number);
                 module
             }
         };
@@ -287,8 +306,35 @@ impl Records {
     ) -> Vec<Record> {
         self.read_tables(&session.interner.lock());
         let wanted = native_frames_of_top_sites(session, books);
-        let addresses: Vec<usize> = wanted.iter().map(|(_, address)| *address).collect();
-        let names = naming::of_return_addresses(&self.modules, &addresses, effort);
+        let frames: Vec<&Frame> = self
+            .rows
+            .iter()
+            .filter_map(|row| match row {
+                Row::Frame(frame) => Some(frame),
+                _ => None,
+            })
+            .collect();
+        let places: Vec<Place> = wanted
+            .iter()
+            .map(|&(row, address)| match frames.get(row as usize) {
+                Some(Frame::Native {
+                    module,
+                    address: stated,
+                }) => Place {
+                    address,
+                    module: (module.0 as usize)
+                        .checked_sub(1)
+                        .and_then(|at| self.module_numbers.get(at).copied()),
+                    stated: *stated,
+                },
+                _ => Place {
+                    address,
+                    module: None,
+                    stated: 0,
+                },
+            })
+            .collect();
+        let names = naming::of_return_addresses(&self.modules, &places, effort);
         let mut records = Vec::new();
         for ((row, _), name) in wanted.iter().zip(names) {
             let Some(name) = name else {
@@ -325,7 +371,7 @@ fn native_frames_of_top_sites(session: &Session, books: &Books) -> Vec<(u32, usi
     for &(_, site) in sites.iter().take(most) {
         let mut node = interner.sites.get(site as u32).map_or(0, |site| site.node);
         while let Some(row) = node.checked_sub(1).and_then(|at| interner.nodes.get(at)) {
-            if let Some(FrameRow::Native { address }) = interner.frames.get(row.frame)
+            if let Some(FrameRow::Native { address, .. }) = interner.frames.get(row.frame)
                 && seen.insert(row.frame, ()).is_none()
             {
                 frames.push((row.frame, *address));

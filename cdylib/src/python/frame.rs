@@ -4,7 +4,8 @@
 //! offsets are part of the instructions and no version is asked for at run time.
 
 use super::Python;
-use super::layout::{CurrentFrame, Instruction, Layout};
+use super::layout::{Activation, CurrentFrame, Instruction, Layout};
+use crate::sys::memory_map::Region;
 
 /// A layout as the hooks see it.
 pub(crate) trait Shape {
@@ -127,6 +128,21 @@ impl Layout {
             // SAFETY: as there.
             Some(offset) => unsafe { frame.add(offset).read() >= self.first_shim_owner },
             None => false,
+        }
+    }
+
+    /// Whether the interpreter's loop was entered anew at this frame, on the stack that `stack` holds. A shim elsewhere is
+    /// the thread state's own, which no call of the loop made.
+    ///
+    /// # Safety
+    /// As for [`Layout::previous`].
+    pub(crate) unsafe fn begins_activation(&self, frame: *const u8, stack: Region) -> bool {
+        match self.activation {
+            Activation::EachFrame => true,
+            // SAFETY: as there.
+            Activation::EntryFlag { offset } => unsafe { frame.add(offset).read() != 0 },
+            // SAFETY: as there.
+            Activation::Shim => unsafe { self.is_shim(frame) && stack.holds_word(frame as usize) },
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) mod lines;
 pub(crate) mod text;
 
 use crate::thread;
-use layout::{CurrentThread, Layout};
+use layout::{CurrentFrame, CurrentThread, Layout};
 
 /// Looks a symbol of the interpreter up.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&CStr) -> *mut c_void;
@@ -36,6 +36,8 @@ pub(crate) struct Python {
     layout_is_known: bool,
     runtime: *const u8,
     code_type: *const c_void,
+    /// Where the interpreter's loop begins; 0 when it is not exported.
+    pub(crate) loop_start: usize,
     thread_state: Option<unsafe extern "C" fn() -> *const u8>,
     gil_state_thread: Option<unsafe extern "C" fn() -> *const u8>,
     /// `_Py_IsFinalizing` and its like, for a version whose layout is not known.
@@ -114,6 +116,7 @@ impl Python {
             layout_is_known: false,
             runtime,
             code_type,
+            loop_start: lookup(c"_PyEval_EvalFrameDefault") as usize,
             thread_state: None,
             gil_state_thread: None,
             // SAFETY: null or a function of this type by CPython's public headers.
@@ -354,6 +357,32 @@ impl Python {
         }
         // SAFETY: this thread's own thread state, in an allocation hook.
         unsafe { self.layout.running_frame(state) }
+    }
+
+    /// An address inside the frame of the `nth` activation of the interpreter's loop on this thread, from the innermost: its
+    /// `_PyCFrame` (3.11). 0 where there is no such thing.
+    pub(crate) fn nth_c_frame(&self, nth: usize) -> usize {
+        let (CurrentFrame::ThroughCFrame { cframe, frame }, Some(function)) =
+            (self.layout.current_frame, self.gil_state_thread)
+        else {
+            return 0;
+        };
+        // SAFETY: as in `own_frame`; each `previous`, the field behind the frame, is null or another one of this thread.
+        unsafe {
+            let state = function();
+            if state.is_null() {
+                return 0;
+            }
+            let mut c_frame = state.add(cframe).cast::<*const u8>().read();
+            for _ in 0..nth {
+                if c_frame.is_null() {
+                    break;
+                }
+                let previous = frame + size_of::<usize>();
+                c_frame = c_frame.add(previous).cast::<*const u8>().read();
+            }
+            c_frame as usize
+        }
     }
 
     /// Whether a block of the object domain that is about to be freed is a code object.

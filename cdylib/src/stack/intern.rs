@@ -3,7 +3,7 @@
 //! Invariant: a code object's address stands for the same code between [`code_died`] calls for it. Under the lock is
 //! pure computation on the shim's own heap, and reading of live code objects.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pytrace_format::record::Domain;
 
@@ -28,6 +28,38 @@ pub(crate) struct Interner {
     codes: Vec<(u32, u32)>,
     /// The node of (caller's node, code, instruction offset).
     child_at: FastMap<(u32, u32, i32), u32>,
+    /// Stretches of native frames, return addresses, innermost first. The first one is empty.
+    segments: Table<Box<[usize]>>,
+    /// The node of a segment's innermost frame under (the node outside of it, segment).
+    extended: FastMap<(u32, u32), u32>,
+}
+
+/// The native frames between the allocator and the innermost Python frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// They are not wanted.
+    Nobody,
+    /// One return address.
+    Function(usize),
+    /// A row of the segments.
+    Segment(u32),
+}
+
+/// A segment without frames.
+pub(super) const NO_FRAMES: u32 = 0;
+
+/// How often objects were unloaded: an address means the same between two unloadings.
+static UNLOADS: AtomicU32 = AtomicU32::new(0);
+
+/// How often objects were unloaded.
+pub(crate) fn unloads() -> u32 {
+    UNLOADS.load(Ordering::Acquire)
+}
+
+/// Notes that objects are or were unloaded.
+pub(crate) fn note_unloading() {
+    UNLOADS.fetch_add(1, Ordering::Release);
+    super::cache::note_code_death();
 }
 
 /// Stacks that could not be kept.
@@ -55,6 +87,12 @@ impl Interner {
             code_at: FastMap::default(),
             codes: Vec::new(),
             child_at: FastMap::default(),
+            segments: {
+                let mut segments = Table::new();
+                segments.intern(Box::default());
+                segments
+            },
+            extended: FastMap::default(),
         })
     }
 
@@ -102,10 +140,35 @@ impl Interner {
         node
     }
 
-    fn site(&mut self, node: u32, caller: usize, domain: Domain) -> u32 {
-        let node = match caller {
-            0 => node,
-            address => self.node(node, FrameRow::Native { address }),
+    /// The node of native frames called from `outside`.
+    fn extended(&mut self, outside: u32, segment: u32) -> u32 {
+        if segment == NO_FRAMES {
+            return outside;
+        }
+        if let Some(&node) = self.extended.get(&(outside, segment)) {
+            return node;
+        }
+        let mut node = outside;
+        for at in (0..self.segments.get(segment).map_or(0, |frames| frames.len())).rev() {
+            let frame = self.segments.get(segment).and_then(|frames| frames.get(at));
+            if let Some(&address) = frame {
+                node = self.native_node(node, address);
+            }
+        }
+        self.extended.insert((outside, segment), node);
+        node
+    }
+
+    fn native_node(&mut self, parent: u32, address: usize) -> u32 {
+        let unloads = UNLOADS.load(Ordering::Relaxed);
+        self.node(parent, FrameRow::Native { address, unloads })
+    }
+
+    fn site(&mut self, node: u32, asker: Asker, domain: Domain) -> u32 {
+        let node = match asker {
+            Asker::Nobody => node,
+            Asker::Function(address) => self.native_node(node, address),
+            Asker::Segment(segment) => self.extended(node, segment),
         };
         self.sites.intern(SiteRow {
             domain: domain as u8,
@@ -120,6 +183,11 @@ pub(crate) fn bare_site(domain: Domain) -> u32 {
     domain as u32
 }
 
+/// Counts a stack that could not be read whole.
+pub(crate) fn note_truncated() {
+    TRUNCATED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// The node of a Python frame called from `parent`.
 pub(crate) fn python_child(python: &Python, parent: u32, place: Place) -> u32 {
     session::current().map_or(0, |session| {
@@ -127,14 +195,31 @@ pub(crate) fn python_child(python: &Python, parent: u32, place: Place) -> u32 {
     })
 }
 
-/// The site of an allocation at a Python place called from `parent`, through the C function at `caller`.
+/// The row of a stretch of native frames, innermost first.
+pub(crate) fn segment(frames: &[usize]) -> u32 {
+    match session::current() {
+        Some(session) if !frames.is_empty() => {
+            session.interner.lock().segments.intern(frames.into())
+        }
+        _ => NO_FRAMES,
+    }
+}
+
+/// The node of native frames called from `outside`.
+pub(crate) fn extended(outside: u32, segment: u32) -> u32 {
+    session::current().map_or(outside, |session| {
+        session.interner.lock().extended(outside, segment)
+    })
+}
+
+/// The site of an allocation at a Python place called from `parent`.
 #[cold]
 #[inline(never)]
 pub(crate) fn site(
     python: &Python,
     parent: u32,
     place: Place,
-    caller: usize,
+    asker: Asker,
     domain: Domain,
 ) -> u32 {
     let Some(session) = session::current() else {
@@ -142,16 +227,16 @@ pub(crate) fn site(
     };
     let mut interner = session.interner.lock();
     let node = interner.python_child(python, parent, place);
-    interner.site(node, caller, domain)
+    interner.site(node, asker, domain)
 }
 
 /// The site of an allocation without Python frames.
 #[cold]
 #[inline(never)]
-pub(crate) fn site_without_python(caller: usize, domain: Domain) -> u32 {
+pub(crate) fn site_without_python(asker: Asker, domain: Domain) -> u32 {
     session::current().map_or_else(
         || bare_site(domain),
-        |session| session.interner.lock().site(0, caller, domain),
+        |session| session.interner.lock().site(0, asker, domain),
     )
 }
 

@@ -6,3 +6,4 @@
 pub(crate) mod cache;
 pub(crate) mod intern;
 pub(crate) mod names;
+pub(crate) mod native;

@@ -98,8 +98,8 @@ impl<T: Clone + Eq + core::hash::Hash> Table<T> {
 pub(crate) enum FrameRow {
     /// A line of Python code: rows of the string table, and the line (0: none).
     Python { function: u32, file: u32, line: u32 },
-    /// A return address in native code.
-    Native { address: usize },
+    /// A return address in native code, and how often objects had been unloaded when it was seen.
+    Native { address: usize, unloads: u32 },
 }
 
 /// A node of the stack tree. Nodes are numbered from 1; 0 is the empty stack.

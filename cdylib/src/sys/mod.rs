@@ -7,6 +7,8 @@ pub(crate) mod clock;
 pub(crate) mod file;
 pub(crate) mod heap;
 pub(crate) mod lock;
+pub(crate) mod memory_map;
+pub(crate) mod objects;
 pub(crate) mod real;
 pub(crate) mod syscall;
 pub(crate) mod thread;

@@ -66,6 +66,7 @@ originals! {
     mmap: fn(*mut c_void, usize, c_int, c_int, c_int, libc::off_t) -> *mut c_void = early_mmap;
     munmap: fn(*mut c_void, usize) -> c_int = early_munmap;
     mremap: fn(*mut c_void, usize, usize, c_int, *mut c_void) -> *mut c_void = early_mremap;
+    dlclose: fn(*mut c_void) -> c_int = early_dlclose;
     setlocale: fn(c_int, *const libc::c_char) -> *mut libc::c_char = early_setlocale;
     _exit: fn(c_int) -> () = early_exit;
     abort: fn() -> () = early_abort;
@@ -85,6 +86,7 @@ pub(crate) fn resolve() -> bool {
     match RESOLUTION.compare_exchange(UNRESOLVED, BUSY, Ordering::Acquire, Ordering::Acquire) {
         Ok(_) => {
             resolve_each();
+            super::objects::resolve();
             RESOLUTION.store(DONE, Ordering::Release);
             true
         }
@@ -281,6 +283,10 @@ unsafe extern "C" fn early_mremap(
             ],
         )
     }) as *mut c_void
+}
+
+unsafe extern "C" fn early_dlclose(_handle: *mut c_void) -> c_int {
+    -1
 }
 
 unsafe extern "C" fn early_setlocale(

@@ -34,6 +34,17 @@ pub(crate) enum CurrentThread {
     Function { name: &'static core::ffi::CStr },
 }
 
+/// Where an activation of the interpreter's loop begins in the chain of frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Activation {
+    /// At each frame: the loop runs one (3.8–3.10).
+    EachFrame,
+    /// At a frame with this flag, `is_entry` (3.11).
+    EntryFlag { offset: usize },
+    /// At a shim on the C stack, which lies in the loop's own frame (3.12+).
+    Shim,
+}
+
 /// How a frame tells which instruction it is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instruction {
@@ -72,6 +83,8 @@ pub(crate) struct Layout {
     pub(crate) frame_owner: Option<usize>,
     /// Frames whose owner is at least this are shims without Python code.
     pub(crate) first_shim_owner: u8,
+    /// How the frames of one activation of the interpreter's loop are told from the next one's.
+    pub(crate) activation: Activation,
     pub(crate) instruction: Instruction,
     pub(crate) line_table: LineTable,
     pub(crate) code_filename: usize,

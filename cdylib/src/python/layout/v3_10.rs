@@ -1,6 +1,6 @@
 //! CPython 3.10: `f_lasti` counts code units of two bytes, lines are PEP 626 pairs.
 
-use super::{CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
+use super::{Activation, CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
 
 pub(super) const LAYOUT: Layout = Layout {
     current_thread: CurrentThread::InRuntime { offset: 568 },
@@ -12,6 +12,7 @@ pub(super) const LAYOUT: Layout = Layout {
     frame_instruction: 96,
     frame_owner: None,
     first_shim_owner: 255,
+    activation: Activation::EachFrame,
     instruction: Instruction::Index { bytes_per_unit: 2 },
     line_table: LineTable::Pairs,
     code_filename: 104,

@@ -1,6 +1,6 @@
 //! CPython 3.11: `_PyInterpreterFrame` on the data stack, reached through the `_PyCFrame` of the C stack.
 
-use super::{CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
+use super::{Activation, CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
 
 pub(super) const LAYOUT: Layout = Layout {
     current_thread: CurrentThread::InRuntime { offset: 576 },
@@ -15,6 +15,7 @@ pub(super) const LAYOUT: Layout = Layout {
     frame_instruction: 56,
     frame_owner: Some(69),
     first_shim_owner: 3,
+    activation: Activation::EntryFlag { offset: 68 },
     instruction: Instruction::Pointer,
     line_table: LineTable::Locations,
     code_filename: 112,

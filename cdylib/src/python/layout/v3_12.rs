@@ -1,6 +1,6 @@
 //! CPython 3.12: frames begin with their code object; entry frames on the C stack are shims; strings lost their `wstr` fields.
 
-use super::{CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
+use super::{Activation, CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
 
 pub(super) const LAYOUT: Layout = Layout {
     current_thread: CurrentThread::Function {
@@ -17,6 +17,7 @@ pub(super) const LAYOUT: Layout = Layout {
     frame_instruction: 56,
     frame_owner: Some(70),
     first_shim_owner: 3,
+    activation: Activation::Shim,
     instruction: Instruction::Pointer,
     line_table: LineTable::Locations,
     code_filename: 112,

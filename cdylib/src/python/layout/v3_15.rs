@@ -1,6 +1,8 @@
 //! CPython 3.15: as 3.14, with a larger thread state.
 
-use super::{CurrentFrame, CurrentThread, DebugOffsets, Instruction, Layout, LineTable};
+use super::{
+    Activation, CurrentFrame, CurrentThread, DebugOffsets, Instruction, Layout, LineTable,
+};
 
 pub(super) const LAYOUT: Layout = Layout {
     current_thread: CurrentThread::Function {
@@ -14,6 +16,7 @@ pub(super) const LAYOUT: Layout = Layout {
     frame_instruction: 56,
     frame_owner: Some(74),
     first_shim_owner: 3,
+    activation: Activation::Shim,
     instruction: Instruction::Pointer,
     line_table: LineTable::Locations,
     code_filename: 112,

@@ -1,6 +1,6 @@
 //! CPython 3.8: `PyFrameObject` on the heap; `f_lasti` counts bytes. No qualified name in code objects.
 
-use super::{CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
+use super::{Activation, CurrentFrame, CurrentThread, Instruction, Layout, LineTable};
 
 pub(super) const LAYOUT: Layout = Layout {
     current_thread: CurrentThread::InRuntime { offset: 1368 },
@@ -12,6 +12,7 @@ pub(super) const LAYOUT: Layout = Layout {
     frame_instruction: 104,
     frame_owner: None,
     first_shim_owner: 255,
+    activation: Activation::EachFrame,
     instruction: Instruction::Index { bytes_per_unit: 1 },
     line_table: LineTable::Lnotab,
     code_filename: 104,

@@ -1,0 +1,81 @@
+//! Loaded objects, as `_dl_find_object` (glibc 2.35 and later) tells them: without the loader's lock, so in any hook.
+//!
+//! Invariant: what is said of an object is true as long as it is loaded. An object is loaded as long as a call into its
+//! code has not returned.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// `struct dl_find_object` of `<dlfcn.h>` on x86-64.
+#[repr(C)]
+struct Found {
+    flags: u64,
+    map_start: usize,
+    map_end: usize,
+    link_map: *const c_void,
+    unwind_table: usize,
+    reserved: [u64; 7],
+}
+
+type FindObject = unsafe extern "C" fn(*mut c_void, *mut Found) -> c_int;
+
+static FIND_OBJECT: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Looks the function up. Not for hooks: it asks the loader.
+pub(super) fn resolve() {
+    // SAFETY: a plain look-up of a name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
+    FIND_OBJECT.store(found, Ordering::Relaxed);
+}
+
+/// Whether objects can be found.
+pub(crate) fn can_be_found() -> bool {
+    !FIND_OBJECT.load(Ordering::Relaxed).is_null()
+}
+
+/// A loaded object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoadedObject {
+    /// Its last mapped byte + 1.
+    pub(crate) end: usize,
+    /// Address of its `.eh_frame_hdr`.
+    pub(crate) unwind_table: usize,
+}
+
+/// The object that an address of code lies in, if it has an unwind table.
+pub(crate) fn of_code(address: usize) -> Option<LoadedObject> {
+    let function = FIND_OBJECT.load(Ordering::Relaxed);
+    if function.is_null() {
+        return None;
+    }
+    // SAFETY: what `dlsym` found under this name has this type by glibc's declaration; it reads the loader's tables and
+    // fills `found`, for which all zeroes is a value.
+    let found = unsafe {
+        let function: FindObject = core::mem::transmute(function);
+        let mut found: Found = core::mem::zeroed();
+        if function(address as *mut c_void, &raw mut found) != 0 {
+            return None;
+        }
+        found
+    };
+    (found.unwind_table != 0).then_some(LoadedObject {
+        end: found.map_end,
+        unwind_table: found.unwind_table,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_lies_in_an_object_and_data_elsewhere_in_none() {
+        resolve();
+        assert!(can_be_found());
+        let here = code_lies_in_an_object_and_data_elsewhere_in_none as *const () as usize;
+        let object = of_code(here).expect("this program is loaded");
+        assert!(here < object.end && object.unwind_table < object.end);
+        let boxed = Box::new(1);
+        assert!(of_code(core::ptr::from_ref(&*boxed) as usize).is_none());
+    }
+}
