@@ -106,8 +106,9 @@ def partial_of_partial(chain):
 
 def decoding_error(chain):
     callback = once(chain)
-    codecs.register_error("shapes", lambda error: ("?" * callback(), error.end))
-    "caf\u00e9".encode("ascii", "shapes")
+    name = f"shapes_{threading.get_ident()}"  # the names are common to all threads
+    codecs.register_error(name, lambda error: ("?" * callback(), error.end))
+    "caf\u00e9".encode("ascii", name)
 
 
 compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
