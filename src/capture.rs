@@ -4,7 +4,7 @@
 //! is. Only a file that is no capture, or says nothing yet, is an error.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -64,6 +64,14 @@ impl Capture {
     /// # Errors
     /// The file cannot be read, is no capture, was written by a newer version, or holds no record yet.
     pub fn open(path: &Path) -> Result<Capture> {
+        Capture::open_watched(path, |_, _| ())
+    }
+
+    /// Reads a capture; `progress` is called often, with how many bytes were read and how many there are.
+    ///
+    /// # Errors
+    /// Those of [`Capture::open`].
+    pub fn open_watched(path: &Path, progress: impl FnMut(u64, u64)) -> Result<Capture> {
         let not_opened = |source| Error::not_opened(path, source);
         let metadata = fs::metadata(path).map_err(not_opened)?;
         if metadata.is_dir() {
@@ -71,7 +79,12 @@ impl Capture {
         }
         let file = File::open(path).map_err(not_opened)?;
         let mut model = Model::default();
-        let mut decoder = Decoder::new(file);
+        let mut decoder = Decoder::new(Watched {
+            file,
+            read_bytes: 0,
+            size_bytes: metadata.len(),
+            progress,
+        });
         let mut records: u64 = 0;
         let mut trouble = None;
         for record in decoder.by_ref() {
@@ -120,6 +133,23 @@ impl Capture {
         let points = model.timeline.last().map(|point| point.at_ns);
         let marks = model.marks.last().map(|mark| mark.at_ns);
         ends.max(points).max(marks).unwrap_or(0)
+    }
+}
+
+/// A file that tells how far it was read.
+struct Watched<F> {
+    file: File,
+    read_bytes: u64,
+    size_bytes: u64,
+    progress: F,
+}
+
+impl<F: FnMut(u64, u64)> Read for Watched<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read_bytes += read as u64;
+        (self.progress)(self.read_bytes, self.size_bytes);
+        Ok(read)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use pytrace_model::text::count;
+use pytrace_model::text::size;
 
 /// Work that is shorter is not talked about.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -15,16 +15,16 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// The line.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressLine {
     is_shown: bool,
     /// When it may be written next; `None`: never.
     due: Option<Instant>,
 }
 
-impl Progress {
+impl ProgressLine {
     /// A line on standard error, if that is a terminal.
-    pub(crate) fn of_stderr() -> Progress {
-        Progress {
+    pub(crate) fn of_stderr() -> ProgressLine {
+        ProgressLine {
             is_shown: false,
             due: io::stderr()
                 .is_terminal()
@@ -33,15 +33,14 @@ impl Progress {
     }
 
     /// Says how far the work is, if it is time to.
-    pub(crate) fn show(&mut self, what: &str, done: usize, all: usize) {
+    pub(crate) fn show(&mut self, how_far: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.due.is_none_or(|due| now < due) {
             return;
         }
         self.due = Some(now + PERIOD);
         self.is_shown = true;
-        let (done, all) = (count(done as u64), count(all as u64));
-        write_to_terminal(&format!("\r\x1b[Kpytrace: {what}, {done} of {all}"));
+        write_to_terminal(&format!("\r\x1b[Kpytrace: {}", how_far()));
     }
 
     /// Takes the line away.
@@ -49,6 +48,46 @@ impl Progress {
         if core::mem::take(&mut self.is_shown) {
             write_to_terminal("\r\x1b[K");
         }
+    }
+}
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// What is written, and how much it is so far.
+#[derive(Debug)]
+pub(crate) struct Watched<'progress, W> {
+    out: W,
+    written_bytes: u64,
+    progress: &'progress mut ProgressLine,
+}
+
+impl<'progress, W: Write> Watched<'progress, W> {
+    /// Writes to `out`.
+    pub(crate) fn new(out: W, progress: &'progress mut ProgressLine) -> Watched<'progress, W> {
+        Watched {
+            out,
+            written_bytes: 0,
+            progress,
+        }
+    }
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.written_bytes += written as u64;
+        let so_far = self.written_bytes;
+        self.progress
+            .show(|| format!("writing the report, {} so far", size(so_far)));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

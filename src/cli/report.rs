@@ -7,23 +7,27 @@ use pytrace::analysis::{Grouping, Metric};
 use pytrace::capture::Capture;
 use pytrace::error::{Error, Result, quoted};
 use pytrace::report::{Report, json, text};
-use pytrace::symbols;
+use pytrace::symbols::{self, Progress};
 use pytrace_model::Model;
+use pytrace_model::text::{count, size};
 
 use super::args::{Format, ReportArguments};
-use super::progress::Progress;
+use super::progress::{ProgressLine, Watched};
 use super::terminal::Terminal;
 
 /// Writes the report; the exit status is 0.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
-    let mut capture = Capture::open(&arguments.file)?;
+    let mut line = ProgressLine::of_stderr();
+    let mut capture = Capture::open_watched(&arguments.file, |read_bytes, all_bytes| {
+        line.show(|| format!("reading, {} of {}", size(read_bytes), size(all_bytes)));
+    })?;
     check_request(arguments, &capture.model)?;
-    let mut progress = Progress::of_stderr();
-    let naming = symbols::name_native_frames(&mut capture.model, |at| {
-        progress.show("naming native frames", at.done, at.all);
+    let naming = symbols::name_native_frames(&mut capture.model, |Progress { done, all }| {
+        let (done, all) = (count(done as u64), count(all as u64));
+        line.show(|| format!("naming native frames, {done} of {all}"));
     });
-    progress.clear();
+    line.clear();
     let notes: Vec<_> = capture.unread.iter().cloned().chain(naming).collect();
     for note in &notes {
         super::say(note);
@@ -39,7 +43,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let not_written = |source| Error::not_written(path, source);
     match path {
         Some(path) => {
-            let file = BufWriter::new(File::create(path).map_err(not_written)?);
+            let file = Watched::new(File::create(path).map_err(not_written)?, &mut line);
+            let file = BufWriter::new(file);
             write(&report, format, Terminal::none(), file).map_err(not_written)?;
         }
         None => {
