@@ -1,17 +1,21 @@
-"""Runs a program under valgrind's callgrind and reads its cost files: own instructions by object and function, all threads together."""
+"""Runs a program under valgrind's callgrind and reads its cost files: own instructions by place, all threads together."""
 
 import re
 import subprocess
-from collections import Counter
+from collections import Counter, namedtuple
 
 from .setup import Unusable
 
-NAME = re.compile(r"(ob|fn)=\((\d+)\)(?: (.*))?$")
+# Where instructions are: the object file, the function, and the source file, which is another where a function was inlined.
+Place = namedtuple("Place", "object function source")
+
+# Objects, functions and files have numbers of their own. A leading c is a callee's.
+NAME = re.compile(r"(c?)(?:(ob)|(fn)|(fl|fi|fe))=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"[+*\-\d]\S* (\d+)$")
 
 
 def count(valgrind, command, environment, directory):
-    """The instructions of `command` by (object, function)."""
+    """The instructions of `command` by place."""
     pattern = directory / "callgrind"
     tool = [valgrind, "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={pattern}"]
     command = [str(part) for part in (*tool, *command)]
@@ -27,13 +31,13 @@ def count(valgrind, command, environment, directory):
 
 
 def own_costs(lines):
-    """Own instructions by (object, function) in one cost file.
+    """Own instructions by place in one cost file.
 
     Names are given once and then by number. The line after `calls=` is what the callee cost, which is not the function's own. A
-    function keeps its object, also where `cob=` or an inlined file (`fi=`, `fe=`) is named in between.
+    function keeps its object until the next `ob=`, whatever is named in between.
     """
     names, costs = {}, Counter()
-    object_name = function = ""
+    place = Place("", "", "")
     is_callee = False
     for line in lines:
         line = line.rstrip("\n")
@@ -41,13 +45,12 @@ def own_costs(lines):
             is_callee = True
         elif cost := COST.match(line):
             if not is_callee:
-                costs[object_name, function] += int(cost[1])
+                costs[place] += int(cost[1])
             is_callee = False
-        elif found := NAME.match(line[1:] if line.startswith(("cob=", "cfn=")) else line):
-            kind, number, text = found.groups()
+        elif found := NAME.match(line):
+            callee, is_object, is_function, _, number, text = found.groups()
+            kind = "object" if is_object else "function" if is_function else "source"
             name = names.setdefault((kind, number), text or "")
-            if line.startswith("ob="):
-                object_name = name
-            elif line.startswith("fn="):
-                function = name
+            if not callee:
+                place = place._replace(**{kind: name})
     return costs

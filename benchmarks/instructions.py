@@ -24,6 +24,9 @@ BIRTH = "hook of a birth"
 DEATH = "hook of a death"
 SHARED = "hooks, either"
 REST = "outside, added"
+ROLE_ORDER = (BIRTH, DEATH, SHARED, BOOKS, REST)
+SOURCES = 14
+DETAILED = "alloc storm"
 # The first that is found in a function's name decides; names are Rust paths.
 ROLES = (
     (BOOKS, re.compile(r"aggregate|session|output|transport|crossbeam|dlmalloc|background|hdrhistogram|pytrace_model")),
@@ -49,6 +52,7 @@ class PerEvent:
     roles: dict
     total: float
     bare: float  # the untraced program's own instructions per event
+    sources: list  # (role, source file, instructions per event) of the library, the largest first
 
 
 def counted_programs(setup):
@@ -75,15 +79,29 @@ def role(function):
 def per_event(bare, traced, library, events):
     """From (fewer, more) costs of the untraced and of the traced program to instructions per event."""
     grown_bare, grown = _growth(*bare), _growth(*traced)
-    sums = Counter()
-    for (object_name, function), cost in grown.items():
-        sums[role(function) if Path(object_name).name == library else REST] += cost
+    sums, sources = Counter(), Counter()
+    for place, cost in grown.items():
+        if Path(place.object).name == library:
+            part = role(place.function)
+            sources[part, source_name(place.source)] += cost / events
+        else:
+            part = REST
+        sums[part] += cost
     sums[REST] -= sum(grown_bare.values())
     # Nearly every event is a birth or a death, and there are as many of these as of those.
-    halves = {
-        name: sums[name] / events * (2 if name in (BIRTH, DEATH) else 1) for name in (BIRTH, DEATH, SHARED, BOOKS, REST)
-    }
-    return PerEvent(events, halves, sum(sums.values()) / events, sum(grown_bare.values()) / events)
+    roles = {name: sums[name] / events * (2 if name in (BIRTH, DEATH) else 1) for name in ROLE_ORDER}
+    return PerEvent(
+        events,
+        roles,
+        sum(sums.values()) / events,
+        sum(grown_bare.values()) / events,
+        [(part, source, round(cost, 2)) for (part, source), cost in sources.most_common(SOURCES)],
+    )
+
+
+def source_name(path):
+    """A source file's name without what is before the crate, or before the standard library's part."""
+    return re.sub(r"^.*/(?=cdylib/src/|format/src/|model/src/)|^.*/library/|^.*/deps/", "", path)
 
 
 def _growth(fewer, more):
@@ -135,5 +153,12 @@ def draw(results):
             else:
                 cells = [found.total, *found.roles.values(), found.bare]
                 rows.append([f"{program}, {mode}", *(f"{cell:.1f}" for cell in cells)])
-    header = ["instructions", "added per event", BIRTH, DEATH, SHARED, BOOKS, REST, "untraced"]
-    return table(header, rows)
+    header = ["instructions", "added per event", *ROLE_ORDER, "untraced"]
+    return "\n\n".join([table(header, rows), *_source_tables(results.get(DETAILED, {}))])
+
+
+def _source_tables(by_mode):
+    for mode, found in by_mode.items():
+        if not isinstance(found, str):
+            rows = [[f"{source} ({part})", f"{cost:.1f}"] for part, source, cost in found.sources]
+            yield table([f"{DETAILED}, {mode}: source files", "instructions per event"], rows)

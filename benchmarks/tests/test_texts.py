@@ -3,7 +3,7 @@
 import unittest
 from collections import Counter
 
-from benchmarks.callgrind import own_costs
+from benchmarks.callgrind import Place, own_costs
 from benchmarks.document import PATH, marks, replaced
 from benchmarks.instructions import BIRTH, BOOKS, DEATH, REST, SHARED, per_event, role
 from benchmarks.tables import table
@@ -25,9 +25,11 @@ calls=7 0
 12 7000
 13 1
 ob=(2)
+fl=(3)
 fn=(2)
 40 70
 ob=(1)
+fl=(1)
 fn=(1)
 -1 2
 totals: 181
@@ -61,8 +63,10 @@ class Document(unittest.TestCase):
 class Instructions(unittest.TestCase):
     def test_own_costs_leave_out_the_callees_and_keep_the_object_across_inlined_files(self):
         costs = own_costs(COST_FILE.splitlines(keepends=True))
-        hook, malloc = ("/lib/libpytrace.so", "pytrace::hooks::on_malloc"), ("/lib/libc.so.6", "malloc")
-        self.assertEqual(dict(costs), {hook: 111, malloc: 70})
+        function = ("/lib/libpytrace.so", "pytrace::hooks::on_malloc")
+        hook, inlined = Place(*function, "a.rs"), Place(*function, "inlined.rs")
+        malloc = Place("/lib/libc.so.6", "malloc", "malloc.c")
+        self.assertEqual(dict(costs), {hook: 107, inlined: 4, malloc: 70})
 
     def test_functions_are_told_apart_by_name(self):
         self.assertEqual(role("pytrace::hooks::allocators::on_malloc"), BIRTH)
@@ -72,12 +76,16 @@ class Instructions(unittest.TestCase):
         self.assertEqual(role("pytrace::thread::Hook::enter"), SHARED)
 
     def test_what_grows_is_divided_among_births_deaths_and_events(self):
-        python, hook, books = ("/bin/python", "eval"), ("/l/lib.so", "on_malloc"), ("/l/lib.so", "aggregate")
+        python = Place("/bin/python", "eval", "ceval.c")
+        hook = Place("/l/lib.so", "on_malloc", "/x/cdylib/src/hooks/malloc.rs")
+        books = Place("/l/lib.so", "aggregate", "/rustc/123/library/core/src/option.rs")
         bare = (Counter({python: 1000}), Counter({python: 2000}))
         traced = (Counter({python: 1100, hook: 50}), Counter({python: 2150, hook: 450, books: 200}))
         found = per_event(bare, traced, "lib.so", 20)
         self.assertEqual(found.roles, {BIRTH: 40.0, DEATH: 0.0, SHARED: 0.0, BOOKS: 10.0, REST: 2.5})
         self.assertEqual((found.total, found.bare), (32.5, 50.0))
+        sources = [(BIRTH, "cdylib/src/hooks/malloc.rs", 20.0), (BOOKS, "core/src/option.rs", 10.0)]
+        self.assertEqual(found.sources, sources)
 
 
 if __name__ == "__main__":
