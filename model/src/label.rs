@@ -132,13 +132,26 @@ pub fn without_parameters(function: &str) -> &str {
     }
 }
 
-/// Why functions of a file are shown as addresses, and what helps.
+/// Why the traced process shows functions of a file as addresses, and what helps.
+pub fn about_unnamed(file: &str) -> String {
+    let package = package_of(file);
+    format!(
+        "{file}+0x…: not in the file's symbol table, or not found in time; pytrace report looks again, and in debug \
+         symbols where they are installed (Debian: {package}-dbg)"
+    )
+}
+
+/// Why a report shows functions of a file as addresses, and what helps.
 pub fn about_addresses(file: &str) -> String {
-    let package = file.split(".so").next().unwrap_or(file);
+    let package = package_of(file);
     format!(
         "{file}+0x…: the file's symbol table does not tell; with debug symbols installed (Debian: {package}-dbg) \
          pytrace report names these functions"
     )
+}
+
+fn package_of(file: &str) -> &str {
+    file.split(".so").next().unwrap_or(file)
 }
 
 /// Whether a native function is one of the allocator's own entry points, which unoptimised builds do not leave before

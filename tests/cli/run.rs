@@ -179,6 +179,31 @@ fn a_refused_setting_is_the_only_thing_said() {
 }
 
 #[test]
+fn every_mode_and_native_part_that_is_offered_is_recorded() {
+    for (mode, native) in [
+        ("sites", "caller"),
+        ("sites", "full"),
+        ("sites", "off"),
+        ("counts", "caller"),
+    ] {
+        let run = Pytrace::new("run")
+            .words(["--mode", mode, "--native", native, "--summary", "none"])
+            .words(["-o", "a.pytrace", "-c", "x = sorted([3, 1, 2], key=str)"])
+            .run();
+        assert_eq!((run.code(), run.stderr.as_str()), (0, ""));
+        let report = Pytrace::new("report")
+            .word(run.path("a.pytrace"))
+            .words(["--format", "json", "--top", "9"])
+            .run();
+        let found: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+        assert_eq!(found["settings"]["mode"], mode);
+        assert_eq!(found["settings"]["native"], native);
+        assert_eq!(found["sites"].is_array(), mode == "sites");
+        assert!(found["total"]["allocations"].as_u64() > Some(1_000));
+    }
+}
+
+#[test]
 fn force_removes_the_old_file_and_nothing_else_does() {
     let old = |words: &[&str]| {
         let answer = Pytrace::new("run")

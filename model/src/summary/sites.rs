@@ -213,5 +213,5 @@ fn draw_nameless<W: fmt::Write>(
         return Ok(());
     };
     let file = ShownStack::find(model, origins, row.stack).native_module();
-    screen.flow(Tone::Dim, "", &[label::about_addresses(&file)])
+    screen.flow(Tone::Dim, "", &[label::about_unnamed(&file)])
 }
