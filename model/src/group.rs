@@ -206,6 +206,34 @@ mod tests {
     }
 
     #[test]
+    fn files_that_were_replaced_and_functions_that_were_inlined_stay_apart() {
+        let mut synth = Synth::new();
+        for build_id in [&b"before"[..], b"after"] {
+            let module = synth.module("/l.so", build_id);
+            let nameless = synth.native_in(module, 1, "");
+            let stack = synth.stack(&[nameless]);
+            synth.site(Domain::Mem, stack, one(1));
+        }
+        let calls = [2, 3, 4].map(|address| synth.native("/l.so", address, "outer"));
+        for call in calls {
+            let stack = synth.stack(&[call]);
+            synth.site(Domain::Raw, stack, one(1));
+        }
+        let mut model = model(&synth);
+        let sites = |model: &Model| -> Vec<_> {
+            let groups = by_frames(model).into_iter();
+            groups.map(|group| (group.domain, group.sites)).collect()
+        };
+        let nameless = [(Domain::Mem, 1), (Domain::Mem, 1)];
+        assert_eq!(sites(&model), [&nameless[..], &[(Domain::Raw, 3)]].concat());
+        let name = model.native_names[&calls[0]];
+        model.inlined.insert(calls[1], vec![name]);
+        model.inlined.insert(calls[2], vec![name, name]);
+        let apart = [(Domain::Raw, 1); 3];
+        assert_eq!(sites(&model), [&nameless[..], &apart].concat());
+    }
+
+    #[test]
     fn frames_that_differ_in_anything_shown_stay_apart() {
         let mut synth = Synth::new();
         let base = synth.python("main", "a.py", 1);

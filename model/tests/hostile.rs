@@ -2,7 +2,7 @@
 
 use crate::{model, model_of, summary};
 use pytrace_format::record::*;
-use pytrace_format::synth::{Synth, counted, realistic};
+use pytrace_format::synth::{Synth, counted, realistic, with_native_stacks};
 use pytrace_model::Model;
 use pytrace_model::summary::{MIN_WIDTH, Style};
 use pytrace_model::text::columns;
@@ -192,6 +192,14 @@ fn numbers_model(number: u64) -> Model {
 fn the_realistic_capture_fits_every_width() {
     let model = model(&realistic());
     for style in styles("a path/with spaces\n.pytrace") {
+        assert_calm(&summary(&model, &style), style.width.max(MIN_WIDTH));
+    }
+}
+
+#[test]
+fn whole_native_stacks_fit_every_width() {
+    let model = model(&with_native_stacks());
+    for style in styles("x.pytrace") {
         assert_calm(&summary(&model, &style), style.width.max(MIN_WIDTH));
     }
 }
