@@ -1,5 +1,6 @@
 //! The `pytrace` command itself: what it accepts, says and returns.
 
+mod counts; // captures without call sites
 mod doctor; // the list of what works
 mod native; // native stacks: names from real files, stacks of every shape
 mod report; // captures made by hand: every field, every kind of bad file
