@@ -7,6 +7,7 @@ mod support;
 
 // Counting: known calls of known sizes, compared with books kept by the program or by CPython itself.
 mod accounting; // C code that calls every allocator, site by site; threads that free each other's blocks
+mod concurrency; // sixteen threads against a log behind one lock
 mod pymalloc; // arenas, pools and size classes against sys._debugmallocstats()
 mod tracemalloc; // live bytes per line against tracemalloc
 
