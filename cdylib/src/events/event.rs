@@ -95,6 +95,20 @@ impl Event {
         }
     }
 
+    /// Writes the event, word by word: put together on the stack and copied as a whole, it would have to wait there for both
+    /// halves (a load that spans two stores is not forwarded).
+    ///
+    /// # Safety
+    /// `to` is the caller's to write.
+    #[inline(always)]
+    pub(crate) unsafe fn write_to(self, to: *mut Event) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (&raw mut (*to).head).write(self.head);
+            (&raw mut (*to).body).write(self.body);
+        }
+    }
+
     /// The death of a block that was freed from within the allocator. The bit that says "pymalloc" in a birth says that.
     pub(crate) fn inner_death(domain: Domain, address: usize) -> Event {
         Event::block(Kind::Death, domain, address, 0, 0, true, 0)

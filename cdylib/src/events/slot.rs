@@ -128,7 +128,7 @@ impl Slot {
         }
         // SAFETY: at most `limit`, from where all that one call writes fits; the buffer is this thread's.
         let next = unsafe {
-            cursor.write(event);
+            event.write_to(cursor);
             cursor.add(1)
         };
         // Release pairs with `published`.

@@ -18,7 +18,7 @@ use crate::python::frame::{self, Learnt, Shape};
 use crate::record;
 use crate::session::{self, Session, state};
 use crate::settings::Settings;
-use crate::stack::intern;
+use crate::stack::{cache, intern};
 use crate::thread::{self, Hook, Word};
 
 type Context = Wrapped<Allocator>;
@@ -411,6 +411,8 @@ unsafe extern "C" fn arena_free(context: *mut c_void, address: *mut c_void, size
     let Some(free) = original.free else {
         return;
     };
+    // What is no arena may be a chunk of a data stack: known before it is unmapped, so that nobody reads frames in it.
+    cache::note_frames_unmapped();
     // Known before it is unmapped, so that nobody walks it afterwards.
     let is_arena =
         session::current().is_some_and(|session| session.arenas.lock().remove(address as usize));

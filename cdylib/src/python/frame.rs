@@ -3,6 +3,8 @@
 //! The hooks are compiled once per supported version with that version's layout as a constant ([`Shape`]), so that the
 //! offsets are part of the instructions and no version is asked for at run time.
 
+use core::arch::x86_64::{__m128i, _mm_loadl_epi64, _mm_loadu_si128, _mm_unpacklo_epi64};
+
 use super::Python;
 use super::layout::{Activation, CurrentFrame, Instruction, Layout};
 use crate::sys::memory_map::Region;
@@ -73,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) is_incomplete: bool,
 }
 
+/// `FRAME_OWNED_BY_THREAD`.
+const OWNED_BY_THREAD: u8 = 0;
 /// `FRAME_OWNED_BY_GENERATOR`.
 const OWNED_BY_GENERATOR: u8 = 1;
 /// Bytes of a code unit.
@@ -165,6 +169,46 @@ impl Layout {
                     (code >> 4) << INDEX_BITS | index
                 }
             }
+        }
+    }
+
+    /// Whether a frame's link and position can be read at once ([`Layout::header`]).
+    #[inline(always)]
+    pub(crate) const fn has_header(&self) -> bool {
+        matches!(self.instruction, Instruction::Pointer)
+    }
+
+    /// The caller of a frame and its position, side by side.
+    ///
+    /// # Safety
+    /// The frame's memory can be read, and [`Layout::has_header`].
+    #[inline(always)]
+    pub(crate) unsafe fn header(&self, frame: *const u8) -> __m128i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let previous = frame.add(self.frame_previous);
+            if self.frame_instruction == self.frame_previous + size_of::<usize>() {
+                return _mm_loadu_si128(previous.cast());
+            }
+            let instruction = frame.add(self.frame_instruction);
+            _mm_unpacklo_epi64(
+                _mm_loadl_epi64(previous.cast()),
+                _mm_loadl_epi64(instruction.cast()),
+            )
+        }
+    }
+
+    /// Whether a frame lies in a chunk of its thread's data stack: neither in a generator nor on the C stack.
+    ///
+    /// # Safety
+    /// As for [`Layout::previous`].
+    pub(crate) unsafe fn is_on_data_stack(&self, frame: *const u8) -> bool {
+        match (self.instruction, self.frame_owner) {
+            // SAFETY: as there.
+            (Instruction::Pointer, Some(owner)) => unsafe {
+                frame.add(owner).read() == OWNED_BY_THREAD
+            },
+            _ => false,
         }
     }
 

@@ -1,25 +1,20 @@
-//! A thread's last stack and its recent call sites, so that most events intern nothing.
+//! A thread's recent call sites over its last chain, so that most events intern nothing.
 //!
-//! The *verified cache*: the last stack is kept as frames (address, position), root first, each with its node of the
-//! stack tree. An event finds the running frame in it (mostly at the top) and then checks, leaf to root, that each
-//! frame's caller is the one remembered and stands where it stood. The addresses come from the cache, not from the load
-//! before, so the processor overlaps the checks; yet a remembered frame is read only after the link to it was seen to
-//! hold, so nothing but live frames is ever read, whatever happened since. Equal content means an equal stack. Where
-//! only positions moved, nodes are looked up anew from there; where a link broke, the chain is read again.
-//!
-//! Entered by the owner thread alone, in allocation hooks (never in a free: greenlet frees memory after it swapped the C
-//! stack under CPython's frame chain).
+//! Invariant: a remembered site is given out only for the same node outside of the leaf, the same position of the leaf, the
+//! same native frames and the same domain. Entered by the owner thread alone, in allocation hooks (never in a free:
+//! greenlet frees memory after it swapped the C stack under CPython's frame chain).
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use pytrace_format::record::Domain;
 
+use super::chain::{Chain, Entry};
 use super::intern::{self, Asker, NO_FRAMES};
 use super::native::{NativeCache, Return};
 use crate::caller::Caller;
 use crate::python::Python;
 use crate::python::frame::Shape;
-use crate::python::layout::{Activation, Layout};
+use crate::python::layout::Activation;
 
 /// How often a code object that was interned has died. A thread whose caches are older drops them: addresses of code
 /// and instructions may mean something else now.
@@ -27,24 +22,23 @@ static CODE_DEATHS: AtomicU64 = AtomicU64::new(0);
 
 /// Notes that an interned code object is about to be freed.
 pub(crate) fn note_code_death() {
+    CODE_DEATHS.fetch_add(1, Ordering::Relaxed);
     // Release pairs with the Acquire in `site`: a thread that runs code at a reused address got there after this.
-    CODE_DEATHS.fetch_add(1, Ordering::Release);
+    CHANGES.fetch_add(1, Ordering::Release);
 }
 
-/// A frame of the last stack.
-#[derive(Clone, Copy)]
-struct Entry {
-    frame: *const u8,
-    /// Code and instruction, as [`Layout::position`] packs them.
-    position: u64,
+/// How often memory that may hold frames was unmapped: a chunk of a thread's data stack.
+static UNMAPPINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes that memory which may hold frames is about to be unmapped.
+pub(crate) fn note_frames_unmapped() {
+    UNMAPPINGS.fetch_add(1, Ordering::Relaxed);
+    // Release pairs with the Acquire in `site`.
+    CHANGES.fetch_add(1, Ordering::Release);
 }
 
-/// A node that was not asked for yet.
-const UNKNOWN: u32 = u32::MAX;
-
-/// How many frames were called, or have returned, since the last event, before the whole chain is read again.
-const MOST_CALLS: usize = 4;
-const MOST_RETURNS: usize = 12;
+/// How often either of the two happened: the one word that an event looks at.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// Recent call sites and recent children of nodes: direct-mapped, powers of two.
 const RECENT_SITES: usize = 512;
@@ -80,22 +74,22 @@ const EMPTY_SITE: RecentSite = RecentSite {
 };
 const EMPTY_CHILD: RecentChild = RecentChild {
     position: 0,
-    parent: UNKNOWN,
+    parent: NOWHERE,
     node: 0,
 };
 
+/// Who is known under no node: events without Python frames have no leaf.
+const NOWHERE: u32 = u32::MAX;
+
 /// A thread's caches.
 pub(crate) struct StackCache {
+    changes_seen: u64,
     deaths_seen: u64,
-    /// The last stack, root first; `nodes` has the same length.
-    entries: Vec<Entry>,
-    nodes: Vec<u32>,
-    /// Frames that are read anew, leaf first.
-    fresh: Vec<Entry>,
-    /// The entries at which the interpreter's loop was entered, root first, if native frames are wanted.
-    boundaries: Vec<u32>,
-    native: Option<Box<NativeCache>>,
     unloads_seen: u32,
+    chain: Chain,
+    native: Option<Box<NativeCache>>,
+    /// Frames of a stack that is kept in part, leaf first.
+    innermost: Vec<Entry>,
     sites: [RecentSite; RECENT_SITES],
     children: [RecentChild; RECENT_CHILDREN],
 }
@@ -110,13 +104,12 @@ fn place_in(size: usize, key: u64) -> usize {
 impl StackCache {
     pub(crate) const fn new() -> Self {
         StackCache {
+            changes_seen: 0,
             deaths_seen: 0,
-            entries: Vec::new(),
-            nodes: Vec::new(),
-            fresh: Vec::new(),
-            boundaries: Vec::new(),
-            native: None,
             unloads_seen: 0,
+            chain: Chain::new(),
+            native: None,
+            innermost: Vec::new(),
             sites: [EMPTY_SITE; RECENT_SITES],
             children: [EMPTY_CHILD; RECENT_CHILDREN],
         }
@@ -124,14 +117,27 @@ impl StackCache {
 
     /// Forgets everything, for a new owner.
     pub(crate) fn forget_owner(&mut self) {
+        self.chain.clear();
         self.forget_code();
         self.native = None;
+    }
+
+    /// Forgets what is not true any more.
+    #[cold]
+    #[inline(never)]
+    fn catch_up(&mut self, changes: u64) {
+        self.changes_seen = changes;
+        self.chain.clear();
+        let deaths = CODE_DEATHS.load(Ordering::Relaxed);
+        if deaths != self.deaths_seen {
+            self.deaths_seen = deaths;
+            self.forget_code();
+        }
     }
 
     /// A code object died, or native code was unloaded: addresses may mean something else now.
     #[cold]
     fn forget_code(&mut self) {
-        self.keep(0);
         self.sites = [EMPTY_SITE; RECENT_SITES];
         self.children = [EMPTY_CHILD; RECENT_CHILDREN];
         let unloads = intern::unloads();
@@ -160,10 +166,9 @@ impl StackCache {
         depth: usize,
     ) -> u32 {
         let layout = S::layout(python);
-        let deaths = CODE_DEATHS.load(Ordering::Acquire);
-        if deaths != self.deaths_seen {
-            self.forget_code();
-            self.deaths_seen = deaths;
+        let changes = CHANGES.load(Ordering::Acquire);
+        if changes != self.changes_seen {
+            self.catch_up(changes);
         }
         let mut frame = running;
         // SAFETY: a live frame of this thread; its `previous` is null or another.
@@ -179,7 +184,7 @@ impl StackCache {
             } else {
                 caller.return_address() & caller_mask
             };
-            return self.recent_site::<FULL>(UNKNOWN, 0, asker, domain, |asker| {
+            return self.recent_site::<FULL>(NOWHERE, 0, asker, domain, |asker| {
                 intern::site_without_python(asker, domain)
             });
         }
@@ -189,11 +194,11 @@ impl StackCache {
         if FULL {
             // SAFETY: as above.
             unsafe {
-                self.verify(python, layout, frame);
+                self.chain.verify(python, layout, frame);
                 let (segment, inner) = self.path(python, running, frame, caller, position);
                 self.verify_outside(python, running, frame, caller, inner);
                 parent = match depth {
-                    0 => self.outside_node::<FULL>(python),
+                    0 => self.node_outside::<FULL>(python),
                     depth => self.limited_node(python, depth),
                 };
                 asker = segment as usize;
@@ -203,8 +208,8 @@ impl StackCache {
             unsafe {
                 parent = match depth {
                     0 => {
-                        self.verify(python, layout, frame);
-                        self.outside_node::<FULL>(python)
+                        self.chain.verify(python, layout, frame);
+                        self.node_outside::<FULL>(python)
                     }
                     depth => self.walk_limited(python, frame, depth),
                 };
@@ -256,7 +261,7 @@ impl StackCache {
         inner: Return,
     ) {
         if let Some(native) = self.native.as_ref()
-            && !native.outside_holds(inner, self.boundaries.len())
+            && !native.outside_holds(inner, self.chain.boundaries().len())
         {
             // SAFETY: the caller's promise.
             unsafe { self.repair_outside(python, running, frame, caller, inner) };
@@ -275,38 +280,21 @@ impl StackCache {
         caller: Caller,
         inner: Return,
     ) {
-        // A frame that was entered from C may have been called again, at the same place, from Python.
-        // SAFETY: the caller's promise: all entries are live.
-        unsafe { self.note_boundaries(python, 0) };
         let Some(native) = self.native.as_mut() else {
             return;
         };
+        // The stack may be another now; and a frame that was entered from C may have been called again, at the same place,
+        // from Python.
+        // SAFETY: the caller's promise: all entries are live.
+        unsafe { self.chain.note_boundaries_on(python, native.stack()) };
         // SAFETY: the caller's promise.
         let starting = unsafe { shims_before(python, running, frame, native) };
         // SAFETY: the caller's promise.
         let marker = |nth| unsafe { marker(python, running, nth + starting) };
-        let kept = native.repair(caller, inner, self.boundaries.len(), marker);
-        if let Some(&lowest) = self.boundaries.get(kept) {
-            self.forget_nodes_from(lowest as usize);
-        }
-    }
-
-    /// Finds the boundaries among the entries from `first` on.
-    ///
-    /// # Safety
-    /// Those entries are live frames of this thread.
-    unsafe fn note_boundaries(&mut self, python: &Python, first: usize) {
-        let Some(native) = self.native.as_ref() else {
-            return;
-        };
-        let stack = native.stack();
-        let lower = self.boundaries.partition_point(|&at| (at as usize) < first);
-        self.boundaries.truncate(lower);
-        for (at, entry) in self.entries.iter().enumerate().skip(first) {
-            // SAFETY: the caller's promise.
-            if unsafe { python.layout().begins_activation(entry.frame, stack) } {
-                self.boundaries.push(at as u32);
-            }
+        let boundaries = self.chain.boundaries();
+        let kept = native.repair(caller, inner, boundaries.len(), marker);
+        if let Some(&lowest) = boundaries.get(kept) {
+            self.chain.forget_nodes_from(lowest as usize);
         }
     }
 
@@ -338,227 +326,53 @@ impl StackCache {
 
     /// The native frames between an entry and its caller.
     fn segment_outside(&self, at: usize) -> u32 {
-        match (&self.native, self.boundaries.binary_search(&(at as u32))) {
+        let boundary = self.chain.boundaries().binary_search(&(at as u32));
+        match (&self.native, boundary) {
             (Some(native), Ok(activation)) => native.segment_outside(activation),
             _ => NO_FRAMES,
-        }
-    }
-
-    /// Makes the chain that begins at `leaf` the last stack.
-    ///
-    /// # Safety
-    /// `leaf` is a live frame of this thread, not a shim.
-    #[inline(always)]
-    unsafe fn verify(&mut self, python: &Python, layout: &Layout, leaf: *const u8) {
-        if self.entries.last().is_none_or(|top| top.frame != leaf) {
-            // SAFETY: the caller's promise.
-            unsafe { self.align(python, leaf) };
-        }
-        let top = self.entries.len() - 1;
-        let root = self.entries.as_mut_ptr();
-        // SAFETY: `align` made the leaf the last entry, so there is one.
-        let mut entry = unsafe { root.add(top) };
-        let mut frame = leaf;
-        // The lowest entry whose position moved: its node and those above it must be looked up anew.
-        let mut lowest_moved = core::ptr::null_mut();
-        loop {
-            // SAFETY: the frame is the leaf, or the one that the link just checked leads to: a live frame.
-            let previous = unsafe { layout.previous(frame) };
-            if entry == root {
-                if previous.is_null() {
-                    break;
-                }
-                // SAFETY: the caller's promise.
-                return unsafe { self.read_again(python, leaf) };
-            }
-            // SAFETY: `entry` counts down from the last entry and is above the first.
-            entry = unsafe { entry.sub(1) };
-            // SAFETY: an entry of the vector, which nothing else refers to; plain data.
-            frame = unsafe { (*entry).frame };
-            if previous != frame {
-                // SAFETY: the caller's promise.
-                return unsafe { self.read_again(python, leaf) };
-            }
-            // SAFETY: the link to it held, so the frame is live.
-            let position = unsafe { layout.position(frame) };
-            // SAFETY: as for the frame's address.
-            unsafe {
-                if position != (*entry).position {
-                    (*entry).position = position;
-                    lowest_moved = entry;
-                }
-            }
-        }
-        if !lowest_moved.is_null() {
-            // SAFETY: both point into the vector.
-            let lowest = unsafe { lowest_moved.offset_from(root) } as usize;
-            self.forget_nodes_from(lowest);
         }
     }
 
     /// The node of everything outside of the leaf (0: nothing).
     ///
     /// # Safety
-    /// [`StackCache::verify`] has just returned.
+    /// [`Chain::verify`] has just returned.
     #[inline(always)]
-    unsafe fn outside_node<const FULL: bool>(&mut self, python: &Python) -> u32 {
-        let top = self.entries.len() - 1;
-        let caller = match top.checked_sub(1).map(|caller| self.nodes.get(caller)) {
-            None => 0,
-            Some(Some(&node)) if node != UNKNOWN => node,
+    unsafe fn node_outside<const FULL: bool>(&mut self, python: &Python) -> u32 {
+        let mut node = self.chain.node_outside_leaf();
+        if node == super::chain::UNKNOWN {
             // SAFETY: all entries were just seen to be live.
-            _ => unsafe { self.find_nodes(python) },
-        };
+            node = unsafe { self.find_nodes(python) };
+        }
         if FULL
-            && self.boundaries.last() == Some(&(top as u32))
+            && let boundaries = self.chain.boundaries()
+            && boundaries.last() == Some(&(self.chain.leaf() as u32))
             && let Some(native) = &self.native
         {
-            let segment = native.segment_outside(self.boundaries.len() - 1);
-            return self.extended(caller, segment);
+            let segment = native.segment_outside(boundaries.len() - 1);
+            return self.extended(node, segment);
         }
-        caller
+        node
     }
 
-    fn forget_nodes_from(&mut self, lowest: usize) {
-        if let Some(nodes) = self.nodes.get_mut(lowest..) {
-            nodes.fill(UNKNOWN);
-        }
-    }
-
-    /// Makes `leaf` the top entry: a frame that was called or returned to since the last event.
-    ///
-    /// # Safety
-    /// As for [`StackCache::verify`].
-    #[inline(never)]
-    unsafe fn align(&mut self, python: &Python, leaf: *const u8) {
-        let layout = python.layout();
-        self.fresh.clear();
-        let mut frame = leaf;
-        while !frame.is_null() && self.fresh.len() < MOST_CALLS {
-            let lowest = self.entries.len().saturating_sub(MOST_RETURNS);
-            let found = self
-                .entries
-                .get(lowest..)
-                .unwrap_or(&[])
-                .iter()
-                .rposition(|entry| entry.frame == frame);
-            if let Some(found) = found {
-                self.keep(lowest + found + 1);
-                // SAFETY: they were read just now.
-                return unsafe { self.append_fresh(python, self.fresh.len()) };
-            }
-            // SAFETY: `frame` is the leaf or a caller of it, all live.
-            unsafe {
-                let position = layout.position(frame);
-                self.fresh.push(Entry { frame, position });
-                frame = layout.previous(frame);
-            }
-        }
-        // SAFETY: as above.
-        unsafe {
-            self.read_chain(python, frame);
-            self.keep(0);
-            self.append_fresh(python, self.fresh.len());
-        }
-    }
-
-    /// Keeps the lowest entries. The topmost of them ran since it was last seen, so its position is not known.
-    fn keep(&mut self, count: usize) {
-        self.entries.truncate(count);
-        self.nodes.truncate(count);
-        if let Some(native) = self.native.as_mut() {
-            let left = self.boundaries.partition_point(|&at| (at as usize) < count);
-            self.boundaries.truncate(left);
-            native.truncate(left);
-        }
-    }
-
-    /// Puts the innermost `count` of the fresh frames on top.
-    ///
-    /// # Safety
-    /// They are live frames of this thread.
-    unsafe fn append_fresh(&mut self, python: &Python, count: usize) {
-        let first = self.entries.len();
-        self.entries.extend(self.fresh.iter().take(count).rev());
-        self.nodes.resize(self.entries.len(), UNKNOWN);
-        // SAFETY: the caller's promise.
-        unsafe { self.note_boundaries(python, first) };
-    }
-
-    /// Adds the chain from `frame` to the root to the fresh frames.
-    ///
-    /// # Safety
-    /// `frame` is null or a live frame of this thread.
-    unsafe fn read_chain(&mut self, python: &Python, mut frame: *const u8) {
-        let layout = python.layout();
-        while !frame.is_null() {
-            // SAFETY: a live frame; its `previous` is null or another.
-            unsafe {
-                let position = layout.position(frame);
-                self.fresh.push(Entry { frame, position });
-                frame = layout.previous(frame);
-            }
-        }
-    }
-
-    /// Reads the whole chain anew and keeps what agrees from the root on.
-    ///
-    /// # Safety
-    /// As for [`StackCache::verify`].
-    #[cold]
-    #[inline(never)]
-    unsafe fn read_again(&mut self, python: &Python, leaf: *const u8) {
-        self.fresh.clear();
-        // SAFETY: the caller's promise.
-        unsafe { self.read_chain(python, leaf) };
-        let agree = self
-            .entries
-            .iter()
-            .zip(self.fresh.iter().rev())
-            .take_while(|(last, fresh)| {
-                last.frame == fresh.frame && last.position == fresh.position
-            })
-            .count();
-        self.keep(agree);
-        // SAFETY: the chain was read just now.
-        unsafe { self.append_fresh(python, self.fresh.len() - agree) };
-    }
-
-    /// Looks up the nodes of the leaf's callers that are not known; returns that of the nearest one.
+    /// Looks up the nodes outside of the leaf that are not known; returns that of the nearest one. The leaf's own position is
+    /// a moving thing: it gets a node when it has called something.
     ///
     /// # Safety
     /// All entries are live frames.
     #[inline(never)]
     unsafe fn find_nodes(&mut self, python: &Python) -> u32 {
-        let callers = self.entries.len() - 1;
-        let known = self
-            .nodes
-            .get(..callers)
-            .unwrap_or(&[])
-            .iter()
-            .rposition(|&node| node != UNKNOWN)
-            .map_or(0, |known| known + 1);
-        let mut parent = known
-            .checked_sub(1)
-            .and_then(|at| self.nodes.get(at))
-            .copied()
-            .unwrap_or(0);
-        for at in known..callers {
-            let Some(&entry) = self.entries.get(at) else {
+        let (known, mut node) = self.chain.highest_known();
+        for at in known + 1..self.chain.leaf() {
+            let Some(entry) = self.chain.entry(at) else {
                 break;
             };
-            let outside = self.extended(parent, self.segment_outside(at));
+            let outside = self.extended(node, self.segment_outside(at));
             // SAFETY: the caller's promise.
-            parent = unsafe { self.child(python, outside, entry) };
-            if let Some(node) = self.nodes.get_mut(at) {
-                *node = parent;
-            }
+            node = unsafe { self.child(python, outside, entry) };
+            self.chain.set_node(at, node);
         }
-        // The leaf's own position is a moving thing; it gets a node when it has called something.
-        if let Some(leaf) = self.nodes.get_mut(callers) {
-            *leaf = UNKNOWN;
-        }
-        parent
+        node
     }
 
     /// The node of a frame under its caller's node; a shim has its caller's.
@@ -596,32 +410,31 @@ impl StackCache {
     /// nothing is remembered but the children of nodes.
     ///
     /// # Safety
-    /// As for [`StackCache::verify`].
+    /// As for [`Chain::verify`].
     #[cold]
     #[inline(never)]
     unsafe fn walk_limited(&mut self, python: &Python, leaf: *const u8, depth: usize) -> u32 {
         let layout = python.layout();
-        self.keep(0);
-        self.fresh.clear();
+        self.innermost.clear();
         let mut frame = leaf;
-        while !frame.is_null() && self.fresh.len() < depth {
+        while !frame.is_null() && self.innermost.len() < depth {
             // SAFETY: live frames, as above.
             unsafe {
                 if !layout.is_shim(frame) {
                     let position = layout.position(frame);
-                    self.fresh.push(Entry { frame, position });
+                    self.innermost.push(Entry { position, frame });
                 }
                 frame = layout.previous(frame);
             }
         }
-        let mut parent = 0;
-        for at in (1..self.fresh.len()).rev() {
-            if let Some(&entry) = self.fresh.get(at) {
+        let mut node = 0;
+        for at in (1..self.innermost.len()).rev() {
+            if let Some(&entry) = self.innermost.get(at) {
                 // SAFETY: read just now.
-                parent = unsafe { self.child(python, parent, entry) };
+                node = unsafe { self.child(python, node, entry) };
             }
         }
-        parent
+        node
     }
 
     /// The node of what lies outside of the leaf, native frames included, when only the innermost `depth` Python frames count.
@@ -632,25 +445,21 @@ impl StackCache {
     #[inline(never)]
     unsafe fn limited_node(&mut self, python: &Python, depth: usize) -> u32 {
         let layout = python.layout();
-        let top = self.entries.len() - 1;
+        let leaf = self.chain.leaf();
         // SAFETY: all entries are live.
-        let is_python = |entry: &Entry| unsafe { !layout.is_shim(entry.frame) };
-        let lowest = self
-            .entries
-            .iter()
-            .enumerate()
+        let is_python = |entry: Entry| unsafe { !layout.is_shim(entry.frame) };
+        let lowest = (1..=leaf)
             .rev()
-            .filter(|(_, entry)| is_python(entry))
-            .map(|(at, _)| at)
+            .filter(|&at| self.chain.entry(at).is_some_and(is_python))
             .take(depth)
             .last()
-            .unwrap_or(top);
+            .unwrap_or(leaf);
         let mut node = 0;
-        for at in lowest..=top {
+        for at in lowest..=leaf {
             if at > lowest {
                 node = self.extended(node, self.segment_outside(at));
             }
-            if let Some(&entry) = self.entries.get(at).filter(|_| at < top) {
+            if let Some(entry) = self.chain.entry(at).filter(|_| at < leaf) {
                 // SAFETY: as above.
                 node = unsafe { self.child(python, node, entry) };
             }

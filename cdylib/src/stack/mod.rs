@@ -4,6 +4,7 @@
 //! instruction), never by assuming that what was true at the last event still is.
 
 pub(crate) mod cache;
+mod chain;
 pub(crate) mod intern;
 pub(crate) mod names;
 pub(crate) mod native;

@@ -64,9 +64,7 @@ struct Path {
     segment: u32,
     /// The return into the interpreter's loop; its slot is 0 when none was found.
     end: Cursor,
-    /// Addresses are offsets from `slot`.
-    offsets: [u32; MOST_CHECKS],
-    values: [usize; MOST_CHECKS],
+    noted: [Check; MOST_CHECKS],
 }
 
 const EMPTY_PATH: Path = Path {
@@ -84,8 +82,10 @@ const EMPTY_PATH: Path = Path {
             value: 0,
         },
     },
-    offsets: [0; MOST_CHECKS],
-    values: [0; MOST_CHECKS],
+    noted: [Check {
+        address: 0,
+        value: 0,
+    }; MOST_CHECKS],
 };
 
 /// An activation of the interpreter's loop.
@@ -150,14 +150,19 @@ impl Path {
         {
             return false;
         }
-        let checks = self.offsets.iter().zip(&self.values);
-        checks
-            .take(usize::from(self.checks))
-            .all(|(&offset, &value)| {
-                // SAFETY: the stack pointer is where it was, and the walk read this word on the same stack (another stack would
-                // have been noticed by `settle`, which forgets all paths).
-                unsafe { read(self.slot + offset as usize) == value }
-            })
+        // SAFETY: `checks` of them are filled in. The stack pointer is where it was, and the walk read these words on the
+        // same stack (another stack would have been noticed by `settle`, which forgets all paths).
+        unsafe {
+            let mut check = self.noted.as_ptr();
+            let end = check.add(usize::from(self.checks));
+            while check < end {
+                if read((*check).address) != (*check).value {
+                    return false;
+                }
+                check = check.add(1);
+            }
+        }
+        true
     }
 }
 
@@ -252,20 +257,14 @@ impl NativeCache {
             return_address: caller.return_address(),
             frame_pointer: caller.frame_pointer(),
             uses_frame_pointer: self.uses_register,
-            checks: self.noted.len() as u8,
+            checks: self.noted.len().min(MOST_CHECKS) as u8,
             segment,
             end,
             ..EMPTY_PATH
         };
-        let is_near = |check: &Check| u32::try_from(check.address - caller.slot()).is_ok();
-        if self.noted.len() <= MOST_CHECKS
-            && self.noted.iter().all(is_near)
-            && reached != Reached::Nowhere
-        {
-            let places = path.offsets.iter_mut().zip(&mut path.values);
-            for ((offset, value), check) in places.zip(&self.noted) {
-                *offset = (check.address - caller.slot()) as u32;
-                *value = check.value;
+        if self.noted.len() <= MOST_CHECKS && reached != Reached::Nowhere {
+            for (place, check) in path.noted.iter_mut().zip(&self.noted) {
+                *place = *check;
             }
             if let Some(place) = self.paths.get_mut(at) {
                 *place = path;
@@ -336,7 +335,7 @@ impl NativeCache {
             && self
                 .activations
                 .last()
-                .is_none_or(|last| last.slot == inner.0.slot)
+                .is_some_and(|last| last.slot == inner.0.slot)
             // SAFETY: words of this thread's stack, between its live end and its beginning: further out than `inner`.
             && self.checks.iter().all(|check| unsafe { read(check.address) == check.value })
     }

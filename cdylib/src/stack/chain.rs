@@ -1,0 +1,353 @@
+//! A thread's last chain of Python frames, verified at every event: the *verified cache*.
+//!
+//! The chain is kept as frames, each with its position (code and instruction) and, above an entry that stands for nothing,
+//! root first. An event finds the running frame in it (mostly at the top) and then checks, leaf to root, that each frame's
+//! caller is the one remembered and stands where it stood. The addresses to check come from the chain, not from the load
+//! before, so the processor overlaps the checks. A remembered frame is read only after the link to it was seen to hold, so
+//! that it is live; but frames on the data stack (3.11+), whose memory is unmapped through a hook of ours, are compared in
+//! blocks: dead ones can be read, and do not compare equal. Equal content means an equal stack. Where only positions
+//! moved, nodes are looked up anew from there; where a link broke, the chain is read again.
+//!
+//! Invariant: entry 0 has no frame and node 0, the empty stack. Entered by the owner thread alone, in allocation hooks.
+
+use core::arch::x86_64::{
+    _mm_and_si128, _mm_cmpeq_epi32, _mm_loadu_si128, _mm_movemask_epi8, _mm_set1_epi8,
+};
+
+use crate::python::Python;
+use crate::python::layout::Layout;
+use crate::sys::memory_map::Region;
+
+/// A frame of the last chain. The order of the fields matters: see `block_holds`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Entry {
+    /// Code and instruction, as [`Layout::position`] packs them.
+    pub(super) position: u64,
+    pub(super) frame: *const u8,
+}
+
+/// The entry below the outermost frame.
+const NOTHING: Entry = Entry {
+    position: 0,
+    frame: core::ptr::null(),
+};
+
+/// A node that was not asked for yet.
+pub(super) const UNKNOWN: u32 = u32::MAX;
+
+/// How many frames were called, or have returned, since the last event, before the whole chain is read again.
+const MOST_CALLS: usize = 4;
+const MOST_RETURNS: usize = 12;
+
+/// Frames that are compared at a time.
+const BLOCK: usize = 8;
+
+/// The chain. Its vectors are as long as each other.
+pub(super) struct Chain {
+    entries: Vec<Entry>,
+    /// The node of each entry in the stack tree.
+    nodes: Vec<u32>,
+    /// How many entries from each one down are frames on a data stack, which can be read even when they are dead.
+    plain: Vec<u32>,
+    /// The entries at which the interpreter's loop was entered, outermost first, if native frames are wanted.
+    boundaries: Vec<u32>,
+    /// The stack of shims that count as such entries; empty: native frames are not wanted.
+    stack: Option<Region>,
+    /// Frames that are read anew, leaf first.
+    fresh: Vec<Entry>,
+}
+
+impl Chain {
+    pub(super) const fn new() -> Chain {
+        Chain {
+            entries: Vec::new(),
+            nodes: Vec::new(),
+            plain: Vec::new(),
+            boundaries: Vec::new(),
+            stack: None,
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Forgets all frames.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.nodes.clear();
+        self.plain.clear();
+        self.boundaries.clear();
+    }
+
+    /// From now on notes at which entries the interpreter's loop was entered, shims lying on this stack.
+    ///
+    /// # Safety
+    /// All entries are live.
+    pub(super) unsafe fn note_boundaries_on(&mut self, python: &Python, stack: Region) {
+        self.stack = Some(stack);
+        // SAFETY: the caller's promise.
+        unsafe { self.note_boundaries(python, 0) };
+    }
+
+    /// The entry of the leaf: the last one.
+    #[inline(always)]
+    pub(super) fn leaf(&self) -> usize {
+        self.entries.len() - 1
+    }
+
+    pub(super) fn entry(&self, at: usize) -> Option<Entry> {
+        self.entries.get(at).copied()
+    }
+
+    /// The node of the entry outside of the leaf.
+    #[inline(always)]
+    pub(super) fn node_outside_leaf(&self) -> u32 {
+        // SAFETY: after `verify` there is a leaf, and an entry below it.
+        unsafe { *self.nodes.get_unchecked(self.nodes.len() - 2) }
+    }
+
+    /// The highest entry outside of the leaf whose node is known, and that node.
+    pub(super) fn highest_known(&self) -> (usize, u32) {
+        let callers = self.nodes.get(..self.leaf()).unwrap_or(&[]);
+        let known = callers.iter().rposition(|&node| node != UNKNOWN);
+        known.map_or((0, 0), |at| {
+            (at, callers.get(at).copied().unwrap_or_default())
+        })
+    }
+
+    pub(super) fn set_node(&mut self, at: usize, node: u32) {
+        if let Some(place) = self.nodes.get_mut(at) {
+            *place = node;
+        }
+    }
+
+    /// Forgets the nodes from an entry on.
+    #[inline(never)]
+    pub(super) fn forget_nodes_from(&mut self, lowest: usize) {
+        if let Some(nodes) = self.nodes.get_mut(lowest.max(1)..) {
+            nodes.fill(UNKNOWN);
+        }
+    }
+
+    /// The entries at which the interpreter's loop was entered, outermost first.
+    #[inline(always)]
+    pub(super) fn boundaries(&self) -> &[u32] {
+        &self.boundaries
+    }
+
+    /// Makes the chain that begins at `leaf` the last one.
+    ///
+    /// # Safety
+    /// `leaf` is a live frame of this thread.
+    #[inline(always)]
+    pub(super) unsafe fn verify(&mut self, python: &Python, layout: &Layout, leaf: *const u8) {
+        if self.entries.last().is_none_or(|top| top.frame != leaf) {
+            // SAFETY: the caller's promise.
+            unsafe { self.align(python, leaf) };
+        }
+        let bottom = self.entries.as_mut_ptr();
+        // SAFETY: `align` made the leaf the last entry, above the first.
+        let mut entry = unsafe { bottom.add(self.leaf()) };
+        // The lowest entry whose position moved: its node and those above it must be looked up anew.
+        let mut lowest_moved = core::ptr::null_mut();
+        loop {
+            // SAFETY: `entry` is above the first, and its frame is live: the leaf, or what the link above led to.
+            unsafe {
+                let previous = layout.previous((*entry).frame);
+                entry = entry.sub(1);
+                if previous != (*entry).frame {
+                    return self.read_again(python, leaf);
+                }
+                if layout.has_header() {
+                    while self.block_holds(layout, entry.offset_from(bottom) as usize) {
+                        entry = entry.sub(BLOCK);
+                    }
+                }
+                if entry == bottom {
+                    break;
+                }
+                let position = layout.position((*entry).frame);
+                if position != (*entry).position {
+                    (*entry).position = position;
+                    lowest_moved = entry;
+                }
+            }
+        }
+        if !lowest_moved.is_null() {
+            // SAFETY: both point into the vector.
+            let lowest = unsafe { lowest_moved.offset_from(bottom) } as usize;
+            self.forget_nodes_from(lowest);
+        }
+    }
+
+    /// Whether [`BLOCK`] entries can be compared at once, the highest of them at `highest`, and stand where they stood and
+    /// lead on to the next.
+    ///
+    /// # Safety
+    /// The link to `highest` held.
+    #[inline(always)]
+    unsafe fn block_holds(&self, layout: &Layout, highest: usize) -> bool {
+        // SAFETY: the entries exist, `highest` having as many below it. The highest frame is live. The others lie in memory
+        // that stays mapped until `note_frames_unmapped`, which the event has looked at: they can be read.
+        unsafe {
+            if highest < BLOCK || (*self.plain.get_unchecked(highest - 1) as usize) < BLOCK - 1 {
+                return false;
+            }
+            let mut equal = _mm_set1_epi8(-1);
+            let below = self.entries.as_ptr().add(highest - BLOCK);
+            for step in (0..BLOCK).rev() {
+                let below = below.add(step);
+                let seen = layout.header((*below.add(1)).frame);
+                // The frame of the entry below, and the position of this one, lie side by side.
+                let expected = _mm_loadu_si128((&raw const (*below).frame).cast());
+                equal = _mm_and_si128(equal, _mm_cmpeq_epi32(seen, expected));
+            }
+            _mm_movemask_epi8(equal) == 0xffff
+        }
+    }
+
+    /// Makes `leaf` the top entry: a frame that was called or returned to since the last event.
+    ///
+    /// # Safety
+    /// As for [`Chain::verify`].
+    #[inline(never)]
+    unsafe fn align(&mut self, python: &Python, leaf: *const u8) {
+        let layout = python.layout();
+        self.fresh.clear();
+        let mut frame = leaf;
+        while !frame.is_null() && self.fresh.len() < MOST_CALLS {
+            let lowest = self.entries.len().saturating_sub(MOST_RETURNS);
+            let found = self
+                .entries
+                .get(lowest..)
+                .unwrap_or(&[])
+                .iter()
+                .rposition(|entry| entry.frame == frame);
+            if let Some(found) = found {
+                self.keep(lowest + found + 1);
+                self.refresh_top(layout);
+                // SAFETY: they were read just now.
+                return unsafe { self.append_fresh(python, self.fresh.len()) };
+            }
+            // SAFETY: `frame` is the leaf or a caller of it, all live.
+            unsafe {
+                let position = layout.position(frame);
+                self.fresh.push(Entry { position, frame });
+                frame = layout.previous(frame);
+            }
+        }
+        // SAFETY: as above.
+        unsafe {
+            self.read_chain(layout, frame);
+            self.keep(0);
+            self.append_fresh(python, self.fresh.len());
+        }
+    }
+
+    /// Keeps the lowest entries, one at least.
+    fn keep(&mut self, count: usize) {
+        if self.entries.is_empty() {
+            self.entries.push(NOTHING);
+            self.nodes.push(0);
+            self.plain.push(0);
+        }
+        let count = count.max(1);
+        self.entries.truncate(count);
+        self.nodes.truncate(count);
+        self.plain.truncate(count);
+        let left = self.boundaries.partition_point(|&at| (at as usize) < count);
+        self.boundaries.truncate(left);
+    }
+
+    /// Notes where the top entry stands now: it ran since it was last seen. It is live.
+    fn refresh_top(&mut self, layout: &Layout) {
+        let Some(top) = self.entries.last_mut() else {
+            return;
+        };
+        // SAFETY: a frame of the running chain, which was just seen to be this entry's.
+        let position = unsafe { layout.position(top.frame) };
+        if position != top.position {
+            top.position = position;
+            self.forget_nodes_from(self.leaf());
+        }
+    }
+
+    /// Puts the innermost `count` of the fresh frames on top.
+    ///
+    /// # Safety
+    /// They are live frames of this thread.
+    unsafe fn append_fresh(&mut self, python: &Python, count: usize) {
+        let layout = python.layout();
+        let first = self.entries.len();
+        let mut plain = self.plain.last().copied().unwrap_or(0);
+        for &entry in self.fresh.iter().take(count).rev() {
+            self.entries.push(entry);
+            self.nodes.push(UNKNOWN);
+            // SAFETY: the caller's promise.
+            plain = match unsafe { layout.is_on_data_stack(entry.frame) } {
+                true => plain + 1,
+                false => 0,
+            };
+            self.plain.push(plain);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.note_boundaries(python, first) };
+    }
+
+    /// Finds the boundaries among the entries from `first` on.
+    ///
+    /// # Safety
+    /// Those entries are live frames of this thread.
+    unsafe fn note_boundaries(&mut self, python: &Python, first: usize) {
+        let Some(stack) = self.stack else {
+            return;
+        };
+        let first = first.max(1);
+        let lower = self.boundaries.partition_point(|&at| (at as usize) < first);
+        self.boundaries.truncate(lower);
+        for (at, entry) in self.entries.iter().enumerate().skip(first) {
+            // SAFETY: the caller's promise.
+            if unsafe { python.layout().begins_activation(entry.frame, stack) } {
+                self.boundaries.push(at as u32);
+            }
+        }
+    }
+
+    /// Adds the chain from `frame` to the root to the fresh frames.
+    ///
+    /// # Safety
+    /// `frame` is null or a live frame of this thread.
+    unsafe fn read_chain(&mut self, layout: &Layout, mut frame: *const u8) {
+        while !frame.is_null() {
+            // SAFETY: a live frame; its `previous` is null or another.
+            unsafe {
+                let position = layout.position(frame);
+                self.fresh.push(Entry { position, frame });
+                frame = layout.previous(frame);
+            }
+        }
+    }
+
+    /// Reads the whole chain anew and keeps what agrees from the root on.
+    ///
+    /// # Safety
+    /// As for [`Chain::verify`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn read_again(&mut self, python: &Python, leaf: *const u8) {
+        self.fresh.clear();
+        // SAFETY: the caller's promise.
+        unsafe { self.read_chain(python.layout(), leaf) };
+        let agree = self
+            .entries
+            .iter()
+            .skip(1)
+            .zip(self.fresh.iter().rev())
+            .take_while(|(last, fresh)| {
+                last.frame == fresh.frame && last.position == fresh.position
+            })
+            .count();
+        self.keep(agree + 1);
+        // SAFETY: the chain was read just now.
+        unsafe { self.append_fresh(python, self.fresh.len() - agree) };
+    }
+}
