@@ -42,11 +42,28 @@ pub(crate) fn block<S: Shape, const FULL: bool>(
     let Some(slot) = session.slot(hook.word()) else {
         return;
     };
-    if !is_representable(address as usize) {
+    let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
+    let is_pooled = is_from_pool(hook, pool_bytes, domain, size);
+    let (served, pymalloc) = if is_pooled {
+        // SAFETY: the allocator below is pymalloc (`learn`), which serves what it does not ask malloc for from pools.
+        let served = unsafe { arenas::served_bytes(address as usize, pool_bytes) };
+        (served as usize, true)
+    } else if is_representable(address as usize) {
+        served_otherwise(hook, session, domain, address, size)
+    } else {
         return slot.lose(1);
-    }
-    let (served, pymalloc) = served(hook, session, domain, address, size);
+    };
     let site = site::<S, FULL>(session, slot, domain, caller);
+    if is_pooled {
+        return slot.append(Event::pooled(
+            kind,
+            domain,
+            address as usize,
+            size,
+            served,
+            site,
+        ));
+    }
     append(
         slot,
         kind,
@@ -57,6 +74,16 @@ pub(crate) fn block<S: Shape, const FULL: bool>(
         pymalloc,
         site,
     );
+}
+
+/// Whether a block was served from one of pymalloc's pools: small, and nothing was asked of malloc for it. Blocks of
+/// `pool_bytes` 0 are not known to be.
+#[inline(always)]
+fn is_from_pool(hook: &Hook<'_>, pool_bytes: usize, domain: Domain, size: usize) -> bool {
+    (domain == Domain::Mem || domain == Domain::Object)
+        && size <= LARGEST_IN_POOL
+        && pool_bytes != 0
+        && hook.inner().is_null()
 }
 
 /// The same where neither the layout nor the kind of stacks is compiled in.
@@ -107,7 +134,7 @@ pub(crate) fn block_in_any_state(
     }
 }
 
-#[inline(always)]
+#[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "the fields of an event, once")]
 fn append(
     slot: &Slot,
@@ -152,7 +179,8 @@ pub(crate) fn bare(
     let Some(slot) = session.slot(hook.word()) else {
         return;
     };
-    if !is_representable(address as usize) {
+    // CPython's own allocators give nothing that an event could not point to.
+    if domain != Domain::Mem && domain != Domain::Object && !is_representable(address as usize) {
         return slot.lose(1);
     }
     slot.append(Event::block(kind, domain, address as usize, 0, 0, false, 0));
@@ -281,12 +309,8 @@ pub(crate) fn served(
     address: *mut c_void,
     size: usize,
 ) -> (usize, bool) {
-    if domain == Domain::Malloc {
-        return (usable(address), false);
-    }
     let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
-    if hook.inner().is_null() && pool_bytes != 0 && domain != Domain::Raw && size <= LARGEST_IN_POOL
-    {
+    if is_from_pool(hook, pool_bytes, domain, size) {
         // SAFETY: the allocator below is pymalloc (`learn`), which serves what it does not ask malloc for from pools.
         return (
             unsafe { arenas::served_bytes(address as usize, pool_bytes) } as usize,
@@ -305,6 +329,9 @@ fn served_otherwise(
     address: *mut c_void,
     size: usize,
 ) -> (usize, bool) {
+    if domain == Domain::Malloc {
+        return (usable(address), false);
+    }
     let inner = hook.inner();
     let from_malloc = !inner.is_null() && lies_behind(session, address, inner);
     if session.served_by.load(Ordering::Relaxed) == served_by::UNKNOWN

@@ -95,6 +95,25 @@ impl Event {
         }
     }
 
+    /// An event about a block of one of pymalloc's pools: small, and aligned to 16.
+    #[inline(always)]
+    pub(crate) fn pooled(
+        kind: Kind,
+        domain: Domain,
+        address: usize,
+        size: usize,
+        served: usize,
+        site: u32,
+    ) -> Event {
+        let slack = served.wrapping_sub(size) as u64;
+        Event {
+            head: (kind as u64 | (domain as u64) << 3 | PYMALLOC_BIT)
+                + (slack << 7)
+                + ((address as u64) << (ADDRESS_SHIFT - 3)),
+            body: size as u64 | u64::from(site) << 32,
+        }
+    }
+
     /// Writes the event, word by word: put together on the stack and copied as a whole, it would have to wait there for both
     /// halves (a load that spans two stores is not forwarded).
     ///
@@ -249,6 +268,10 @@ mod tests {
             assert!(event.is_pymalloc());
         }
         assert!(Event::is_narrow(500, 512));
+        let kind = Kind::Birth;
+        let pooled = Event::pooled(kind, Domain::Mem, 0x7fff_1234_5670, 33, 48, 7);
+        let plain = Event::block(kind, Domain::Mem, 0x7fff_1234_5670, 33, 48, true, 7);
+        assert_eq!(pooled, plain);
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(crate) trait Way {
     /// The state in which the straight path is taken.
     const STATE: u8;
 
+    /// Whether the interpreter has begun to tear down.
+    fn is_finalizing(python: &Python) -> bool;
+
     /// A block was given, or given anew.
     fn give(
         hook: &Hook<'_>,
@@ -69,6 +72,15 @@ struct Traced<S, const FULL: bool>(PhantomData<S>);
 
 impl<S: Shape, const FULL: bool> Way for Traced<S, FULL> {
     const STATE: u8 = state::RECORDING;
+
+    #[inline(always)]
+    fn is_finalizing(python: &Python) -> bool {
+        if S::IS_COMPILED_IN {
+            python.is_finalizing_as_known()
+        } else {
+            python.is_finalizing()
+        }
+    }
 
     #[inline(always)]
     fn give(
@@ -100,6 +112,11 @@ struct Counted;
 
 impl Way for Counted {
     const STATE: u8 = state::COUNTING;
+
+    #[inline(always)]
+    fn is_finalizing(python: &Python) -> bool {
+        python.is_finalizing()
+    }
 
     #[inline(always)]
     fn give(
@@ -249,7 +266,7 @@ fn enter_straight<D: Of, W: Way>(word: &'static Word) -> Option<(Hook<'static>, 
         return None;
     }
     let session = session::current()?;
-    if D::DOMAIN != Domain::Raw && session.python.is_finalizing() {
+    if D::DOMAIN != Domain::Raw && W::is_finalizing(session.python) {
         return None;
     }
     Some((Hook::enter(word)?, session))

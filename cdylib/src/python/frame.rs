@@ -11,6 +11,9 @@ use crate::sys::memory_map::Region;
 
 /// A layout as the hooks see it.
 pub(crate) trait Shape {
+    /// Whether the layout is a constant: that of a version that is known.
+    const IS_COMPILED_IN: bool;
+
     /// Where things lie.
     fn layout(python: &Python) -> &Layout;
 }
@@ -19,6 +22,8 @@ pub(crate) trait Shape {
 pub(crate) struct Learnt;
 
 impl Shape for Learnt {
+    const IS_COMPILED_IN: bool = false;
+
     #[inline(always)]
     fn layout(python: &Python) -> &Layout {
         python.layout()
@@ -40,11 +45,13 @@ macro_rules! shapes {
 
                 /// Whether an interpreter's layout is the one compiled in.
                 pub(crate) fn is_of(python: &Python) -> bool {
-                    *python.layout() == Self::LAYOUT
+                    python.layout_is_known() && *python.layout() == Self::LAYOUT
                 }
             }
 
             impl Shape for $name {
+                const IS_COMPILED_IN: bool = true;
+
                 #[inline(always)]
                 fn layout(_: &Python) -> &Layout {
                     const { &Self::LAYOUT }

@@ -284,13 +284,23 @@ impl Python {
         &self.layout
     }
 
+    /// Whether it is known where things lie.
+    pub(crate) fn layout_is_known(&self) -> bool {
+        self.layout_is_known
+    }
+
     /// Whether the interpreter has begun to tear down.
     #[inline(always)]
     pub(crate) fn is_finalizing(&self) -> bool {
+        self.is_finalizing_as_known() || (!self.layout_is_known && self.asks_finalizing())
+    }
+
+    /// The same where the layout is known.
+    #[inline(always)]
+    pub(crate) fn is_finalizing_as_known(&self) -> bool {
         // SAFETY: a word of `_PyRuntime`, or our own constant. Volatile: another thread may write it at any time, and an
         // aligned word is read whole.
-        let is_set = unsafe { self.finalizing.read_volatile() != 0 };
-        is_set || (!self.layout_is_known && self.asks_finalizing())
+        unsafe { self.finalizing.read_volatile() != 0 }
     }
 
     #[cold]

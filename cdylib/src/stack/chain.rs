@@ -147,6 +147,7 @@ impl Chain {
         let bottom = self.entries.as_mut_ptr();
         // SAFETY: `align` made the leaf the last entry, above the first.
         let mut entry = unsafe { bottom.add(self.leaf()) };
+        let deep = layout.has_header() && self.entries.len() > BLOCK;
         // The lowest entry whose position moved: its node and those above it must be looked up anew.
         let mut lowest_moved = core::ptr::null_mut();
         loop {
@@ -157,7 +158,7 @@ impl Chain {
                 if previous != (*entry).frame {
                     return self.read_again(python, leaf);
                 }
-                if layout.has_header() {
+                if deep {
                     while self.block_holds(layout, entry.offset_from(bottom) as usize) {
                         entry = entry.sub(BLOCK);
                     }
