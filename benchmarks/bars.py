@@ -4,9 +4,10 @@ A bar is judged from a complete measurement only: the mean of three programs say
 """
 
 from dataclasses import dataclass
+from statistics import median
 
 from .catalogue import DEEP, PYPERFORMANCE, START, STORM
-from .configurations import MEMRAY_PYTHON, MEMRAY_PYTHON_NATIVE, NATIVE, PYTRACE, SITES
+from .configurations import MEMRAY_PYTHON, MEMRAY_PYTHON_NATIVE, NATIVE, PYTRACE, SITES, UNTRACED
 from .ratios import added, eleven, geometric_mean, ratio
 
 MIB = 1 << 20
@@ -81,20 +82,40 @@ def start_cells(runs):
 
 
 def peer_cells(runs):
-    """What pytrace adds divided by what its peer adds: (pytrace, peer, on what, cell)."""
+    """What pytrace adds divided by what its peer adds: (pytrace, peer, on what, cell, the same without start-up)."""
     rows = []
     for name, peer, limit in PEER_BARS:
-        ours, theirs = (eleven(runs, configuration) for configuration in (name, peer))
-        value = None
-        if len(ours) == len(theirs) == len(PYPERFORMANCE):
-            value = (geometric_mean(ours.values()) - 1) / (geometric_mean(theirs.values()) - 1)
-        rows.append((name, peer, MEAN, Cell(value, limit)))
-        ours, theirs = added(runs, STORM, name), added(runs, STORM, peer)
-        rows.append((name, peer, STORM, Cell(ours / theirs if ours is not None and theirs else None, limit)))
+        for what, measured in ((MEAN, _mean_added), (STORM, _storm_added)):
+            value, rest = (_quotient(measured(runs, name, part), measured(runs, peer, part)) for part in (False, True))
+            rows.append((name, peer, what, Cell(value, limit), rest))
     return rows
 
 
-def all_cells(runs):
-    """Every judged cell."""
-    rows = [*ratio_cells(runs).values(), memory_cells(runs), start_cells(runs)]
-    return [cell for row in rows for cell in row] + [cell for *_, cell in peer_cells(runs)]
+def _quotient(ours, theirs):
+    return ours / theirs if ours is not None and theirs else None
+
+
+def _storm_added(runs, configuration, without_start):
+    """The part of the untraced time that a configuration adds to the storm."""
+    whole = ratio(runs, STORM, configuration)
+    start = _start_part(runs, STORM, configuration) if without_start else 0
+    return None if whole is None or start is None else whole - 1 - start
+
+
+def _mean_added(runs, configuration, without_start):
+    """The same to the eleven programs, in the geometric mean of their ratios."""
+    found = eleven(runs, configuration)
+    if len(found) < len(PYPERFORMANCE):
+        return None
+    if without_start:
+        starts = {program: _start_part(runs, program, configuration) for program in found}
+        if None in starts.values():
+            return None
+        found = {program: value - starts[program] for program, value in found.items()}
+    return geometric_mean(found.values()) - 1
+
+
+def _start_part(runs, program, configuration):
+    """What a configuration adds to the start, as a part of the untraced program's time."""
+    start = added(runs, START, configuration)
+    return None if start is None else start / median(one.wall_s for one in runs.of(program, UNTRACED))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .setup import Unusable
+
 # Loops of pyperformance's programs, chosen so that the untraced program takes 0.7 to 1.5 s.
 PYPERFORMANCE = {
     "json_loads": (1500,),
@@ -19,7 +21,8 @@ PYPERFORMANCE = {
 STORM = "alloc storm"
 DEEP = "64-deep storm"
 START = "python -c pass"
-QUICK = (STORM, DEEP, "json_loads", "raytrace", "regex_compile")
+STORMS = (STORM, DEEP)
+QUICK = (*STORMS, "json_loads", "raytrace", "regex_compile")
 
 
 @dataclass(frozen=True)
@@ -45,3 +48,11 @@ def programs(setup):
         script = own / "pyperformance_program.py"
         all_programs.append(Program(name, (script, folder, *arguments), f"pyperformance's {name}"))
     return {program.name: program for program in all_programs}
+
+
+def selected(by_name, names, what):
+    """The entries that were asked for; all without a wish."""
+    unknown = [name for name in names or [] if name not in by_name]
+    if unknown:
+        raise Unusable(f"no {what} {unknown[0]!r}; there are: {'; '.join(by_name)}")
+    return [value for name, value in by_name.items() if not names or name in names]

@@ -6,17 +6,17 @@ import shlex
 import sys
 
 from . import document, machine, tables
-from .catalogue import QUICK, START, programs
+from .catalogue import QUICK, START, STORMS, programs, selected
 from .configurations import PYTRACE, UNTRACED, configurations
 from .instructions import draw as draw_instructions
 from .instructions import measure_instructions
 from .progress import Progress
-from .ratios import spread
 from .scaling import draw as draw_scaling
 from .scaling import measure_scaling
 from .setup import Unusable, prepare
-from .suite import Plan, measure_all, was_refused
+from .suite import Plan, Runs, measure_all, was_refused
 
+SUITE = "suite.json"
 DESCRIPTION = """\
 Measures what pytrace costs: programs untraced, under pytrace's modes and under its peers, interleaved in one run. A run of
 everything writes docs/BENCHMARKS.md; a selection prints tables only. All runs are kept as JSON in target/bench/."""
@@ -27,6 +27,7 @@ def arguments(argv):
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--scaling", action="store_true", help="cost per event as blocks, sites, threads, frames grow")
     kind.add_argument("--instructions", action="store_true", help="instructions per event, under callgrind")
+    kind.add_argument("--redraw", action="store_true", help="the tables of the last run once more, measuring nothing")
     kind.add_argument("--quick", action="store_true", help="the storms and three programs, one peer: under two minutes")
     parser.add_argument("--only", metavar="PROGRAM", action="append", help="this program (again for more)")
     parser.add_argument("--config", metavar="NAME", action="append", help="this configuration (again for more)")
@@ -35,14 +36,6 @@ def arguments(argv):
     parser.add_argument("--python", metavar="PATH", help="the interpreter (pyenv's 3.11.7)")
     parser.add_argument("--no-build", action="store_true", help="measure the library that is there")
     return parser.parse_args(argv)
-
-
-def selected(by_name, names, what):
-    """The entries that were asked for; all without a wish."""
-    unknown = [name for name in names or [] if name not in by_name]
-    if unknown:
-        raise Unusable(f"no {what} {unknown[0]!r}; there are: {'; '.join(by_name)}")
-    return [value for name, value in by_name.items() if not names or name in names]
 
 
 def plan(options, setup):
@@ -60,6 +53,7 @@ def plan(options, setup):
         rounds=rounds,
         peer_rounds=options.peer_rounds or (1 if options.quick else rounds),
         starts=(11 if options.quick else 21) if with_start else 0,
+        without_peers=STORMS if options.quick else (),
     )
 
 
@@ -67,16 +61,32 @@ def measure_suite(setup, options, argv, progress):
     """The programs: measures, stores, prints, and writes the document when nothing was left out."""
     made = plan(options, setup)
     description = machine.describe(setup, shlex.join(["scripts/bench", *argv]))
-    runs = measure_all(setup, made, progress)
+    is_complete = not (options.quick or options.only or options.config)
+
+    def store(runs):
+        stored = {"machine": description, "is_complete": is_complete, "runs": runs.as_json()}
+        (setup.output / SUITE).write_text(json.dumps(stored, indent=1))
+
+    runs = measure_all(setup, made, progress, store)
     progress.end()
-    stored = {"machine": description, "runs": runs.as_json()}
-    (setup.output / "suite.json").write_text(json.dumps(stored, indent=1))
-    names = [configuration.name for configuration in made.configurations if configuration.name != UNTRACED]
-    parts = suite_parts(runs, names, made)
-    print(machine.heading(description) + "\n")
+    show_suite(description, runs, is_complete)
+
+
+def redraw(setup, *_):
+    """The tables of the last run of the programs once more, from what it stored: also of one that was interrupted."""
+    path = setup.output / SUITE
+    if not path.exists():
+        raise Unusable(f"{path} is missing: nothing was measured yet")
+    stored = json.loads(path.read_text())
+    show_suite(stored["machine"], Runs.from_json(stored["runs"]), stored["is_complete"])
+
+
+def show_suite(description, runs, is_complete):
+    """Prints the tables, and puts them into the document if they are complete."""
+    parts = {"machine": machine.heading(description), **suite_parts(runs)}
     print("\n\n".join(parts.values()))
-    if not (options.quick or options.only or options.config):
-        document.write({"machine": machine.heading(description), **parts})
+    if is_complete:
+        document.write(parts)
 
 
 def measure_counted(setup, options, argv, progress):
@@ -110,26 +120,24 @@ def finish(setup, options, part, description, stored, drawn):
         document.write({part: f"{machine.heading(description)}\n\n{drawn}"})
 
 
-def suite_parts(runs, names, made):
+def suite_parts(runs):
     """The generated parts of the document, by name."""
-    quantities = {"wall": "wall_s", "cpu": "cpu_s", "memory": "peak_bytes"}
+    names = dict.fromkeys(name for by_name in runs.by_program.values() for name in by_name if name != UNTRACED)
+    programs_run = [name for name in runs.by_program if name != START]
     parts = {"bars": tables.bars(runs)}
     refused = {name: was_refused(runs, name) for name in names}
     parts["bars"] += "".join(f"\n\n{name}: {why}" for name, why in refused.items() if why)
-    if made.programs:
+    if programs_run:
         parts["peers"] = tables.peers(runs)
-        for part, quantity in quantities.items():
+        for part, quantity in {"wall": "wall_s", "cpu": "cpu_s", "memory": "peak_bytes"}.items():
             parts[part] = tables.programs(runs, quantity, names)
-        spreads = [spread(runs, program.name, UNTRACED) or 0 for program in made.programs]
-        parts["wall"] += (
-            f"\n\nMedians of {made.rounds} rounds (peers: {min(made.rounds, made.peer_rounds)}). "
-            f"The untraced programs themselves varied by up to {max(spreads):.0%} of their median between rounds."
-        )
+        parts["wall"] += "\n\n" + tables.rounds(runs, programs_run, names)
         parts["memory"] += "\n\n" + tables.memory(runs, names)
         parts["events"] = tables.events(runs)
-    if made.starts:
-        parts["start"] = tables.start(runs, names) + f"\n\nMedians of {made.starts} starts."
-    return parts
+    if START in runs.by_program:
+        starts = len(runs.of(START, UNTRACED))
+        parts["start"] = tables.start(runs, names) + f"\n\nMedians of {starts} starts."
+    return {part: text for part, text in parts.items() if text}
 
 
 def main(argv=None):
@@ -138,8 +146,9 @@ def main(argv=None):
     options = arguments(argv)
     progress = Progress()
     try:
-        setup = prepare(options.python, not options.no_build, progress.say)
-        measure = measure_counted if options.instructions else measure_grown if options.scaling else measure_suite
+        setup = prepare(options.python, not (options.no_build or options.redraw), progress.say)
+        chosen = {measure_counted: options.instructions, measure_grown: options.scaling, redraw: options.redraw}
+        measure = next((function for function, is_wanted in chosen.items() if is_wanted), measure_suite)
         measure(setup, options, argv, progress)
     except Unusable as error:
         progress.end()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import callgrind
-from .catalogue import PYPERFORMANCE
+from .catalogue import PYPERFORMANCE, selected
 from .configurations import PYTRACE, SITES, UNTRACED, configurations
 from .measure import FIXED, require, run
 from .tables import NOT_THERE, table
@@ -111,11 +111,9 @@ def _growth(fewer, more):
 def measure_instructions(setup, progress, only, config):
     """By program and configuration: PerEvent, or the line with which the library refused."""
     valgrind = require("valgrind", "Debian: apt-get install valgrind")
-    programs = [program for program in counted_programs(setup) if not only or program.name in only]
-    modes = [
-        c for c in configurations(setup.library).values() if c.name in PYTRACE and (not config or c.name in config)
-    ]
     known = configurations(setup.library)
+    programs = selected({program.name: program for program in counted_programs(setup)}, only, "counted program")
+    modes = selected({name: known[name] for name in PYTRACE}, config, "mode of pytrace")
     progress.expect(len(programs) * (1 + len(modes)))
     results = {}
     for program in programs:

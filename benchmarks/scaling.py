@@ -7,9 +7,9 @@ and at the end of that part: work that is merely put off would not count otherwi
 from dataclasses import replace
 from statistics import median
 
+from .catalogue import selected
 from .configurations import PYTRACE, UNTRACED, configurations
 from .measure import run
-from .setup import Unusable
 from .tables import NOT_THERE, table
 
 POINTS = {
@@ -32,14 +32,12 @@ ROUNDS = 3
 
 def measure_scaling(setup, progress, only, config, rounds):
     """By (what, size) and configuration: nanoseconds per event, or the line with which the library refused."""
-    if unknown := [name for name in only or [] if name not in POINTS]:
-        raise Unusable(f"no scaling of {unknown[0]!r}; there are: {'; '.join(POINTS)}")
-    chosen = [
-        replace(one, environment=(*one.environment, ("PYTRACE_OUTPUT", "none")) if one.is_pytrace else ())
-        for one in configurations(setup.library).values()
-        if one.name == UNTRACED or (one.name in PYTRACE and (not config or one.name in config))
-    ]
-    points = [(what, size) for what, sizes in POINTS.items() if not only or what in only for size in sizes]
+    known = configurations(setup.library)
+    modes = selected({name: known[name] for name in PYTRACE}, config, "mode of pytrace")
+    quiet = [replace(mode, environment=(*mode.environment, ("PYTRACE_OUTPUT", "none"))) for mode in modes]
+    chosen = [known[UNTRACED], *quiet]
+    series = {what: [(what, size) for size in sizes] for what, sizes in POINTS.items()}
+    points = [point for one in selected(series, only, "scaling") for point in one]
     progress.expect(len(points) * len(chosen) * (rounds or ROUNDS))
     results = {point: {} for point in points}
     for number in range(rounds or ROUNDS):

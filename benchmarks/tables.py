@@ -9,6 +9,7 @@ from .suite import was_refused
 
 MIB = 1 << 20
 NOT_THERE = "not there yet"
+NOT_MEASURED = "not measured"
 BARE_UNITS = {
     "wall_s": lambda value: f"{value:.2f} s",
     "cpu_s": lambda value: f"{value:.2f} s",
@@ -31,7 +32,7 @@ def table(header, rows):
 
 def _judged(cell, draw):
     if cell.value is None:
-        return f"not measured (≤ {draw(cell.limit)})"
+        return f"{NOT_MEASURED} (≤ {draw(cell.limit)})"
     verdict = "met" if cell.is_met else "MISSED"
     return f"{draw(cell.value)} {verdict} (≤ {draw(cell.limit)}){', ' + cell.about if cell.about else ''}"
 
@@ -45,17 +46,32 @@ def bars(runs):
         if was_refused(runs, name):
             for row in rows:
                 row[position + 1] = NOT_THERE
-    return table(["", *PYTRACE], rows)
+    # A selection of programs leaves out the rows that it says nothing about.
+    return table(["", *PYTRACE], [row for row in rows if not all(NOT_MEASURED in cell for cell in row[1:])])
 
 
 def peers(runs):
-    """What pytrace adds against what memray adds."""
+    """What pytrace adds against what memray adds; the last column leaves out what either adds to a program that does nothing."""
     rows = []
-    for name, peer, program, cell in peer_cells(runs):
-        drawn = "not measured" if cell.value is None else f"1/{1 / cell.value:.1f}" if cell.value > 0 else "nothing"
-        verdict = {None: "", True: "met", False: "MISSED"}[cell.is_met]
-        rows.append([f"{name} / {peer}", program, drawn, f"≤ 1/{1 / cell.limit:.0f}", verdict])
-    return table(["time added, ours / theirs", "on", "measured", "bar", ""], rows)
+    for name, peer, program, cell, without_start in peer_cells(runs):
+        if cell.value is not None:
+            verdict = "met" if cell.is_met else "MISSED"
+            drawn = [_part(cell.value), f"≤ {_part(cell.limit)}", verdict, _part(without_start)]
+            rows.append([f"{name} / {peer}", program, *drawn])
+    header = ["time added, ours / theirs", "on", "measured", "bar", "", "without start-up"]
+    return table(header, rows) if rows else ""
+
+
+def rounds(runs, names, configurations):
+    """How many rounds the numbers are from, and how noisy they were."""
+    most = max(len(runs.of(name, UNTRACED)) for name in names)
+    ran = [sum(one is not None for one in runs.of(name, other)) for name in names for other in configurations]
+    fewest = min(filter(None, ran), default=most)
+    spreads = [ratios.spread(runs, name, UNTRACED) or 0 for name in names]
+    return (
+        f"Medians of {most} rounds{'' if fewest == most else f' (peers: {fewest})'}. "
+        f"The untraced programs themselves varied by up to {max(spreads):.0%} of their median between rounds."
+    )
 
 
 def programs(runs, quantity, names):
@@ -107,6 +123,13 @@ def start(runs, names):
 
 def _ratio(value):
     return "–" if value is None else f"{value:.2f}"
+
+
+def _part(value):
+    """A part of a whole as people say it: 1/12."""
+    if value is None:
+        return "–"
+    return f"1/{1 / value:.1f}".removesuffix(".0") if value > 0 else "nothing"
 
 
 def _mib(value):

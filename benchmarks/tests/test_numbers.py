@@ -1,5 +1,6 @@
 """Ratios, bars and what must never be shown as a number."""
 
+import json
 import unittest
 
 from benchmarks import bars, ratios, tables
@@ -37,6 +38,11 @@ class Ratios(unittest.TestCase):
         self.assertIn(tables.NOT_THERE, tables.bars(runs))
         self.assertNotIn("1.00", tables.bars(runs))
 
+    def test_stored_runs_come_back(self):
+        refused = Run(wall_s=1.0, refused="x is not accepted")
+        runs = runs_of({STORM: {UNTRACED: [1.0, 2.0], MEMRAY_PYTHON: [6.0, None], COUNTS: [refused]}})
+        self.assertEqual(Runs.from_json(json.loads(json.dumps(runs.as_json()))), runs)
+
     def test_the_geometric_mean(self):
         self.assertAlmostEqual(ratios.geometric_mean([1.0, 4.0, 2.0]), 2.0)
         self.assertIsNone(ratios.geometric_mean([]))
@@ -66,11 +72,19 @@ class Bars(unittest.TestCase):
         self.assertNotIn(bars.MEAN, tables.programs(runs, "wall_s", [SITES]))
 
     def test_what_is_added_is_compared_with_what_the_peer_adds(self):
-        mean, storm = [cell for name, *_, cell in bars.peer_cells(self.eleven(1.25, 4.0)) if name == SITES]
+        runs = self.eleven(1.25, 4.0)
+        mean, storm = [cell for name, _, _, cell, _ in bars.peer_cells(runs) if name == SITES]
         self.assertAlmostEqual(mean.value, 1 / 12)
         self.assertAlmostEqual(storm.value, 1 / 12)
-        native = [cell for name, *_, cell in bars.peer_cells(self.eleven(1.25, 4.0)) if name == NATIVE]
-        self.assertEqual([cell.value for cell in native], [None, None])
+        native = [cell.value for name, _, _, cell, _ in bars.peer_cells(runs) if name == NATIVE]
+        self.assertEqual(native, [None, None])
+
+    def test_a_start_up_can_be_left_out_of_what_is_added(self):
+        runs = self.eleven(1.25, 4.0)
+        for name, seconds in ((UNTRACED, 0.01), (SITES, 0.01), (MEMRAY_PYTHON, 0.51)):
+            runs.add(START, name, Run(wall_s=seconds))
+        without = [without_start for name, _, _, _, without_start in bars.peer_cells(runs) if name == SITES]
+        self.assertEqual([round(value, 6) for value in without], [0.1, 0.1])  # 0.25 of 2.5
 
     def test_the_memory_bar_grows_with_the_traced_heap_and_names_the_worst_program(self):
         bare = Run(peak_bytes=10 * MIB)
