@@ -143,6 +143,7 @@ static void born_unseen(long count) {
   resume_recording();
 }
 
+/* Runs as many threads; one is the calling one. */
 EXPORT void run(int threads, long operations, long foreign_frees, int is_serial) {
   pthread_t handles[THREADS_MAX];
   if (threads > THREADS_MAX) die("too many threads");
@@ -150,9 +151,13 @@ EXPORT void run(int threads, long operations, long foreign_frees, int is_serial)
   rounds = operations / threads;
   born_unseen(foreign_frees);
   pthread_barrier_init(&together, NULL, (unsigned)threads);
-  for (intptr_t i = 0; i < threads; i++)
-    if (pthread_create(&handles[i], NULL, work, (void *)i) != 0) die("a thread does not start");
-  for (int i = 0; i < threads; i++) pthread_join(handles[i], NULL);
+  if (threads == 1) {
+    work(NULL);
+  } else {
+    for (intptr_t i = 0; i < threads; i++)
+      if (pthread_create(&handles[i], NULL, work, (void *)i) != 0) die("a thread does not start");
+    for (int i = 0; i < threads; i++) pthread_join(handles[i], NULL);
+  }
   if (atomic_load(&foreign_next) < foreign_count) die("foreign blocks were left");
   dprintf(1, "{\"size\": %d, \"most_live_bytes\": %llu, \"sites\": [", SIZE, (unsigned long long)live_most * SIZE);
   for (int i = 0; i < SITES; i++)
