@@ -30,7 +30,7 @@ PEER_BARS = ((SITES, MEMRAY_PYTHON, 1 / 12), (NATIVE, MEMRAY_PYTHON_NATIVE, 1 / 
 
 @dataclass(frozen=True)
 class Cell:
-    """What was measured against what is allowed, with the program that a worst case is from. Without a value there was nothing to measure."""
+    """What was measured (None: there was nothing to measure) against what is allowed; `about` is the program of a worst case."""
 
     value: float | None
     limit: float

@@ -57,3 +57,8 @@ def spread(runs, program, configuration, quantity="wall_s"):
     """How far the rounds lie apart: (largest − smallest) / median."""
     values = [getattr(one, quantity) for one in runs.of(program, configuration) if one and not one.refused]
     return (max(values) - min(values)) / median(values) if len(values) > 1 else None
+
+
+def waited(runs, program, configuration):
+    """The part of the wall clock in which a program that never sleeps had no processor, since others had it."""
+    return median(max(0, 1 - one.cpu_s / one.wall_s) for one in runs.of(program, configuration))

@@ -68,9 +68,10 @@ def rounds(runs, names, configurations):
     ran = [sum(one is not None for one in runs.of(name, other)) for name in names for other in configurations]
     fewest = min(filter(None, ran), default=most)
     spreads = [ratios.spread(runs, name, UNTRACED) or 0 for name in names]
+    waits = [ratios.waited(runs, name, UNTRACED) for name in names]
     return (
-        f"Medians of {most} rounds{'' if fewest == most else f' (peers: {fewest})'}. "
-        f"The untraced programs themselves varied by up to {max(spreads):.0%} of their median between rounds."
+        f"Rounds: {most}{'' if fewest == most else f' (peers: {fewest})'}. How noisy the machine was: between rounds an untraced "
+        f"program varied by up to {max(spreads):.0%} of its median, and of its time it had no processor for up to {max(waits):.0%}."
     )
 
 

@@ -1,8 +1,8 @@
 """Runs one program and measures it from outside: launch.py RESULT DIRECTORY [NAME=VALUE…] -- COMMAND…
 
-Linux hands the peak memory of the process that forks on to the one that it forks, so the peak of a small program would be that of the
-benchmark driver. This launcher imports nothing that is not built in and runs under the measured interpreter with `-I -S`: its own peak stays
-below that of any Python program.
+Linux hands the peak memory of the process that forks on to the one that it forks, so the peak of a small program would
+be that of the benchmark driver. This launcher imports nothing that is not built in and runs under the measured interpreter
+with `-I -S`: its own peak stays below that of any Python program.
 """
 
 import posix
