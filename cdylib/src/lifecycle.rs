@@ -3,7 +3,7 @@
 use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use pytrace_format::record::Ended;
+use pytrace_format::record::{Ended, Native};
 
 use crate::python::{self, Python, allocators};
 use crate::session::{self, Session};
@@ -74,7 +74,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         let Some(python) = Python::find(lookup) else {
             return;
         };
-        let Some(settings) = accepted_settings() else {
+        let Some(mut settings) = accepted_settings() else {
             INERT.store(true, Ordering::Relaxed);
             return;
         };
@@ -82,6 +82,12 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         if !settings.trace_children && settings.tree.is_some() {
             INERT.store(true, Ordering::Relaxed);
             return;
+        }
+        if settings.native == Native::Full && !sys::objects::can_be_found() {
+            file::say(
+                "PYTRACE_NATIVE=full needs glibc 2.35 or newer; stacks have the C caller alone",
+            );
+            settings.native = Native::Caller;
         }
         hooks::malloc::look_who_is_first();
         let tree = tree(&settings);

@@ -2,7 +2,7 @@
 
 use super::Python;
 use super::frame::Place;
-use super::lines;
+use super::lines::{self, Reached};
 use super::text;
 
 /// Longest line table that is read; no compiler makes a longer one.
@@ -28,11 +28,11 @@ impl Python {
         }
     }
 
-    /// Line of an instruction; 0 when the code has none there.
+    /// Line of an instruction; 0 when the code has none there. `reached` belongs to the code object.
     ///
     /// # Safety
     /// `place.code` is a live code object.
-    pub(crate) unsafe fn line(&self, place: Place) -> u32 {
+    pub(crate) unsafe fn line(&self, place: Place, reached: &mut Reached) -> u32 {
         let layout = self.layout();
         let code = place.code as *const u8;
         // SAFETY: the caller's promise; the line table is a bytes object that the code object keeps alive.
@@ -45,7 +45,7 @@ impl Python {
             let size = table.add(layout.bytes_size).cast::<isize>().read();
             let size = usize::try_from(size).unwrap_or(0).min(LONGEST_LINE_TABLE);
             let bytes = core::slice::from_raw_parts(table.add(layout.bytes_data), size);
-            lines::line_of(layout.line_table, bytes, first_line, place.offset).unwrap_or(0)
+            lines::line_of(layout.line_table, bytes, first_line, place.offset, reached).unwrap_or(0)
         }
     }
 }

@@ -4,78 +4,104 @@
 
 use super::layout::LineTable;
 
+/// Where the reading of a line table has come to: what lies before it is not read again for instructions behind it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Position in the table of the next entry.
+    at: usize,
+    /// Where that entry's range begins: bytes, or code units in a location table.
+    start: i32,
+    /// The line before it, as a difference from the first line.
+    line: i32,
+}
+
 /// The line of the instruction at byte offset `offset`; `None` when the code has none there. `first_line` is
-/// `co_firstlineno`, which also stands for an offset before the first instruction.
+/// `co_firstlineno`, which also stands for an offset before the first instruction. `reached` is from an earlier call for the
+/// same table, or new.
 pub(crate) fn line_of(
     encoding: LineTable,
     table: &[u8],
     first_line: i32,
     offset: i32,
+    reached: &mut Reached,
 ) -> Option<u32> {
     if offset < 0 {
         return u32::try_from(first_line).ok();
     }
-    let line = match encoding {
-        LineTable::Lnotab => lnotab(table, first_line, offset),
-        LineTable::Pairs => pairs(table, first_line, offset)?,
-        LineTable::Locations => locations(table, first_line, offset)?,
+    let wanted = match encoding {
+        LineTable::Locations => offset / 2,
+        _ => offset,
     };
-    u32::try_from(line).ok()
+    if wanted < reached.start {
+        *reached = Reached::default();
+    }
+    let line = match encoding {
+        LineTable::Lnotab => Some(lnotab(table, wanted, reached)),
+        LineTable::Pairs => pairs(table, wanted, reached),
+        LineTable::Locations => locations(table, wanted, reached),
+    };
+    u32::try_from(first_line.wrapping_add(line?)).ok()
 }
 
 /// `co_lnotab`: (address delta, signed line delta) pairs; an entry applies from its address on.
-fn lnotab(table: &[u8], first_line: i32, offset: i32) -> i32 {
-    let mut address = 0;
-    let mut line = first_line;
-    for pair in table.chunks_exact(2) {
-        address += i32::from(pair[0]);
-        if address > offset {
+fn lnotab(table: &[u8], wanted: i32, reached: &mut Reached) -> i32 {
+    while let Some(&[delta, lines]) = table.get(reached.at..reached.at + 2) {
+        let address = reached.start + i32::from(delta);
+        if address > wanted {
             break;
         }
-        line = line.wrapping_add(i32::from(pair[1] as i8));
+        reached.start = address;
+        reached.line = reached.line.wrapping_add(i32::from(lines as i8));
+        reached.at += 2;
     }
-    line
+    reached.line
 }
 
 /// PEP 626 pairs: (length of the range, signed line delta or −128 for "no line").
-fn pairs(table: &[u8], first_line: i32, offset: i32) -> Option<i32> {
-    let mut end = 0;
-    let mut line = first_line;
-    for pair in table.chunks_exact(2) {
-        let delta = pair[1] as i8;
-        if delta != i8::MIN {
-            line = line.wrapping_add(i32::from(delta));
-        }
-        end += i32::from(pair[0]);
-        if offset < end {
+fn pairs(table: &[u8], wanted: i32, reached: &mut Reached) -> Option<i32> {
+    while let Some(&[length, delta]) = table.get(reached.at..reached.at + 2) {
+        let delta = delta as i8;
+        let lines = match delta {
+            i8::MIN => 0,
+            delta => i32::from(delta),
+        };
+        let line = reached.line.wrapping_add(lines);
+        let end = reached.start + i32::from(length);
+        if wanted < end {
             return (delta != i8::MIN).then_some(line);
         }
+        *reached = Reached {
+            at: reached.at + 2,
+            start: end,
+            line,
+        };
     }
     None
 }
 
 /// The location table: entries that begin with a byte whose top bit is set.
-fn locations(table: &[u8], first_line: i32, offset: i32) -> Option<i32> {
-    let unit = offset / 2;
-    let mut end = 0;
-    let mut line = first_line;
-    let mut at = 0;
-    while let Some(&head) = table.get(at) {
+fn locations(table: &[u8], wanted: i32, reached: &mut Reached) -> Option<i32> {
+    while let Some(&head) = table.get(reached.at) {
         let code = (head >> 3) & 15;
-        let length = i32::from(head & 7) + 1;
-        match code {
-            13 | 14 => line = line.wrapping_add(signed_varint(table, at + 1)),
-            10..=12 => line = line.wrapping_add(i32::from(code) - 10),
-            _ => {}
-        }
-        end += length;
-        if unit < end {
+        let lines = match code {
+            13 | 14 => signed_varint(table, reached.at + 1),
+            10..=12 => i32::from(code) - 10,
+            _ => 0,
+        };
+        let line = reached.line.wrapping_add(lines);
+        let end = reached.start + i32::from(head & 7) + 1;
+        if wanted < end {
             return (code != 15).then_some(line);
         }
-        at += 1;
+        let mut at = reached.at + 1;
         while table.get(at).is_some_and(|byte| byte & 0x80 == 0) {
             at += 1;
         }
+        *reached = Reached {
+            at,
+            start: end,
+            line,
+        };
     }
     None
 }
@@ -108,7 +134,15 @@ mod tests {
     fn lnotab_steps_forward_and_back() {
         // 0: line 10; 4: line 12; 8: line 9.
         let table = [4, 2, 4, 0xfd];
-        let line = |offset| line_of(LineTable::Lnotab, &table, 10, offset);
+        let line = |offset| {
+            line_of(
+                LineTable::Lnotab,
+                &table,
+                10,
+                offset,
+                &mut Reached::default(),
+            )
+        };
         assert_eq!(
             [line(-1), line(0), line(3), line(4), line(8), line(99)],
             [10, 10, 10, 12, 9, 9].map(Some)
@@ -118,7 +152,15 @@ mod tests {
     #[test]
     fn pairs_have_ranges_and_holes() {
         let table = [4, 0, 2, 0x80, 6, 3];
-        let line = |offset| line_of(LineTable::Pairs, &table, 10, offset);
+        let line = |offset| {
+            line_of(
+                LineTable::Pairs,
+                &table,
+                10,
+                offset,
+                &mut Reached::default(),
+            )
+        };
         assert_eq!(line(0), Some(10));
         assert_eq!(line(4), None);
         assert_eq!(line(6), Some(13));
@@ -143,7 +185,10 @@ mod tests {
             1,
             1, // long, −1: unit 12
         ];
-        let line = |unit: i32| line_of(LineTable::Locations, &table, 10, unit * 2);
+        let line = |unit: i32| {
+            let reached = &mut Reached::default();
+            line_of(LineTable::Locations, &table, 10, unit * 2, reached)
+        };
         assert_eq!(line(0), Some(11));
         assert_eq!(line(2), Some(11));
         assert_eq!(line(3), None);
@@ -160,7 +205,18 @@ mod tests {
                 .map(|at| (seed.wrapping_mul(2_654_435_761).rotate_left(at) & 255) as u8)
                 .collect();
             for encoding in [LineTable::Lnotab, LineTable::Pairs, LineTable::Locations] {
-                line_of(encoding, &table, i32::MAX, i32::MAX);
+                let reached = &mut Reached::default();
+                line_of(encoding, &table, i32::MAX, i32::MAX, reached);
+                // What was reached changes no answer, whichever was asked for before.
+                let mut offset = seed as i32;
+                for _ in 0..50 {
+                    offset = offset.wrapping_mul(1_103_515_245).wrapping_add(12_345) & 127;
+                    let anew = &mut Reached::default();
+                    assert_eq!(
+                        line_of(encoding, &table, 10, offset, reached),
+                        line_of(encoding, &table, 10, offset, anew),
+                    );
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use pytrace_format::record::Domain;
 
 use super::chain::{Chain, Entry};
 use super::intern::{self, Asker, NO_FRAMES};
-use super::native::{NativeCache, Return};
+use super::native::{NativeCache, Walked};
 use crate::caller::Caller;
 use crate::python::Python;
 use crate::python::frame::Shape;
@@ -180,7 +180,7 @@ impl StackCache {
         if frame.is_null() {
             let asker = if FULL {
                 // SAFETY: the caller's promise.
-                unsafe { self.path(python, running, frame, caller, 0) }.0 as usize
+                unsafe { self.path(python, running, frame, caller, 0) }.segment as usize
             } else {
                 caller.return_address() & caller_mask
             };
@@ -195,13 +195,13 @@ impl StackCache {
             // SAFETY: as above.
             unsafe {
                 self.chain.verify(python, layout, frame);
-                let (segment, inner) = self.path(python, running, frame, caller, position);
+                let inner = self.path(python, running, frame, caller, position);
                 self.verify_outside(python, running, frame, caller, inner);
                 parent = match depth {
                     0 => self.node_outside::<FULL>(python),
                     depth => self.limited_node(python, depth),
                 };
-                asker = segment as usize;
+                asker = inner.segment as usize;
             }
         } else {
             // SAFETY: as above.
@@ -235,8 +235,13 @@ impl StackCache {
         frame: *const u8,
         caller: Caller,
         position: u64,
-    ) -> (u32, Return) {
-        let native = self.native.get_or_insert_with(NativeCache::new);
+    ) -> Walked {
+        if self.native.is_none() {
+            self.make_native();
+        }
+        let Some(native) = self.native.as_mut() else {
+            return Walked::default();
+        };
         // SAFETY: the caller's promise.
         let marker = |nth| unsafe { marker(python, running, nth) };
         if running == frame {
@@ -245,6 +250,12 @@ impl StackCache {
         // SAFETY: the caller's promise.
         let starting = unsafe { shims_before(python, running, frame, native) };
         native.path_through(caller, starting, marker)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_native(&mut self) {
+        self.native = Some(NativeCache::new());
     }
 
     /// Makes what is known of the native frames outside of the innermost activation true again.
@@ -258,7 +269,7 @@ impl StackCache {
         running: *const u8,
         frame: *const u8,
         caller: Caller,
-        inner: Return,
+        inner: Walked,
     ) {
         if let Some(native) = self.native.as_ref()
             && !native.outside_holds(inner, self.chain.boundaries().len())
@@ -278,7 +289,7 @@ impl StackCache {
         running: *const u8,
         frame: *const u8,
         caller: Caller,
-        inner: Return,
+        inner: Walked,
     ) {
         let Some(native) = self.native.as_mut() else {
             return;

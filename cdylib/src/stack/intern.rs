@@ -10,11 +10,20 @@ use pytrace_format::record::Domain;
 use super::names::{FastMap, FrameRow, NodeRow, SiteRow, Table};
 use crate::python::Python;
 use crate::python::frame::Place;
+use crate::python::lines::Reached;
 use crate::session;
 use crate::sys::lock::Lock;
 
 /// Nodes that the stack tree may have; beyond, stacks share the empty one and are counted.
 pub(super) const MOST_NODES: usize = 1 << 24;
+
+/// A code object that was seen: its names, rows of the strings, and how far its line table was read.
+#[derive(Clone, Copy)]
+struct CodeRow {
+    file: u32,
+    function: u32,
+    lines: Reached,
+}
 
 /// The tables.
 pub(crate) struct Interner {
@@ -24,8 +33,8 @@ pub(crate) struct Interner {
     pub(crate) sites: Table<SiteRow>,
     /// Number of the code object at an address, while it lives.
     code_at: FastMap<usize, u32>,
-    /// File and function of each code object that was seen.
-    codes: Vec<(u32, u32)>,
+    /// Each code object that was seen.
+    codes: Vec<CodeRow>,
     /// The node of (caller's node, code, instruction offset).
     child_at: FastMap<(u32, u32, i32), u32>,
     /// Stretches of native frames, return addresses, innermost first. The first one is empty.
@@ -115,9 +124,13 @@ impl Interner {
             None => {
                 // SAFETY: a running frame keeps its code object alive.
                 let (file, function) = unsafe { python.names(place.code) };
-                let names = (self.strings.intern(file), self.strings.intern(function));
+                let row = CodeRow {
+                    file: self.strings.intern(file),
+                    function: self.strings.intern(function),
+                    lines: Reached::default(),
+                };
                 let code = self.codes.len() as u32;
-                self.codes.push(names);
+                self.codes.push(row);
                 self.code_at.insert(place.code, code);
                 code
             }
@@ -125,9 +138,12 @@ impl Interner {
         if let Some(&node) = self.child_at.get(&(parent, code, place.offset)) {
             return node;
         }
-        let (file, function) = self.codes.get(code as usize).copied().unwrap_or_default();
+        let Some(row) = self.codes.get_mut(code as usize) else {
+            return parent;
+        };
+        let CodeRow { file, function, .. } = *row;
         // SAFETY: as above.
-        let line = unsafe { python.line(place) };
+        let line = unsafe { python.line(place, &mut row.lines) };
         let node = self.node(
             parent,
             FrameRow::Python {

@@ -36,6 +36,8 @@ pub(crate) fn can_be_found() -> bool {
 /// A loaded object.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LoadedObject {
+    /// Its first mapped byte.
+    pub(crate) start: usize,
     /// Its last mapped byte + 1.
     pub(crate) end: usize,
     /// Address of its `.eh_frame_hdr`.
@@ -59,6 +61,7 @@ pub(crate) fn of_code(address: usize) -> Option<LoadedObject> {
         found
     };
     (found.unwind_table != 0).then_some(LoadedObject {
+        start: found.map_start,
         end: found.map_end,
         unwind_table: found.unwind_table,
     })
@@ -74,7 +77,7 @@ mod tests {
         assert!(can_be_found());
         let here = code_lies_in_an_object_and_data_elsewhere_in_none as *const () as usize;
         let object = of_code(here).expect("this program is loaded");
-        assert!(here < object.end && object.unwind_table < object.end);
+        assert!((object.start..object.end).contains(&here) && object.unwind_table < object.end);
         let boxed = Box::new(1);
         assert!(of_code(core::ptr::from_ref(&*boxed) as usize).is_none());
     }

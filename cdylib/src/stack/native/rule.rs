@@ -26,6 +26,8 @@ pub(super) struct Rule {
     pub(super) base: Base,
     /// The function is the interpreter's loop: its frames stand for Python frames.
     pub(super) is_interpreter: bool,
+    /// The function is the shim's, which is no part of the program.
+    pub(super) is_own: bool,
 }
 
 const _: () = assert!(size_of::<Rule>() == 24);
@@ -46,6 +48,7 @@ impl Rule {
             saved_at: saved_at.unwrap_or(0),
             base,
             is_interpreter: false,
+            is_own: false,
         }
     }
 
@@ -56,6 +59,7 @@ impl Rule {
             saved_at: 0,
             base: Base::Unknown,
             is_interpreter: false,
+            is_own: false,
         }
     }
 

@@ -7,6 +7,7 @@ use super::rule::Rule;
 use super::unwind_table::{self, Scratch};
 use crate::session;
 use crate::stack::names::FastMap;
+use crate::sys::objects;
 
 /// The rules.
 pub(crate) struct Rules {
@@ -14,6 +15,8 @@ pub(crate) struct Rules {
     scratch: Option<Box<Scratch>>,
     /// The function that is the interpreter's loop, start and end, as far as one entry of the unwind table covers it.
     interpreter: Option<(usize, usize)>,
+    /// Where the shim itself lies.
+    own: Option<(usize, usize)>,
 }
 
 impl Rules {
@@ -22,6 +25,8 @@ impl Rules {
         Rules {
             rules: FastMap::default(),
             scratch: None,
+            own: objects::of_code(Rules::new as *const () as usize)
+                .map(|object| (object.start, object.end)),
             interpreter: (interpreter != 0).then_some((interpreter, interpreter)),
         }
     }
@@ -46,9 +51,11 @@ impl Rules {
         let scratch = self.scratch.get_or_insert_with(|| Box::new(Scratch::new()));
         // SAFETY: the caller's promise.
         let mut rule = unsafe { unwind_table::rule(return_address, scratch) };
-        rule.is_interpreter = self
-            .interpreter
-            .is_some_and(|(start, end)| (start..end).contains(&return_address.wrapping_sub(1)));
+        let lies_in = |range: Option<(usize, usize)>| {
+            range.is_some_and(|(start, end)| (start..end).contains(&return_address.wrapping_sub(1)))
+        };
+        rule.is_interpreter = lies_in(self.interpreter);
+        rule.is_own = lies_in(self.own);
         self.rules.insert(return_address, rule);
         rule
     }
