@@ -31,7 +31,7 @@ DETAILED = "alloc storm"
 ROLES = (
     (BOOKS, re.compile(r"aggregate|session|output|transport|crossbeam|dlmalloc|background|hdrhistogram|pytrace_model")),
     (DEATH, re.compile(r"free|munmap")),
-    (BIRTH, re.compile(r"[mc]alloc|realloc|memalign|mmap|stack|python")),
+    (BIRTH, re.compile(r"[mc]alloc|realloc|memalign|mmap|stack|python|framehop|gimli")),
 )
 
 
