@@ -369,30 +369,35 @@ impl Python {
         unsafe { self.layout.running_frame(state) }
     }
 
-    /// An address inside the frame of the `nth` activation of the interpreter's loop on this thread, from the innermost: its
-    /// `_PyCFrame` (3.11). 0 where there is no such thing.
-    pub(crate) fn nth_c_frame(&self, nth: usize) -> usize {
-        let (CurrentFrame::ThroughCFrame { cframe, frame }, Some(function)) =
-            (self.layout.current_frame, self.gil_state_thread)
-        else {
-            return 0;
+    /// The activations of the interpreter's loop on this thread, from the innermost: for each the address of its `_PyCFrame`
+    /// (3.11), which lies in the loop's own frame, and the Python frame that it is at. Empty where there is no such thing.
+    pub(crate) fn c_frames(&self) -> impl Iterator<Item = (usize, *const u8)> {
+        let (offsets, state) = match (self.layout.current_frame, self.gil_state_thread) {
+            (CurrentFrame::ThroughCFrame { cframe, frame }, Some(function)) => {
+                // SAFETY: as in `own_frame`.
+                (Some((cframe, frame)), unsafe { function() })
+            }
+            _ => (None, core::ptr::null()),
         };
-        // SAFETY: as in `own_frame`; each `previous`, the field behind the frame, is null or another one of this thread.
-        unsafe {
-            let state = function();
-            if state.is_null() {
-                return 0;
+        let (at, frame) = offsets.unwrap_or_default();
+        let mut next = match state.is_null() {
+            true => state,
+            // SAFETY: this thread's own thread state.
+            false => unsafe { state.add(at).cast::<*const u8>().read() },
+        };
+        core::iter::from_fn(move || {
+            if next.is_null() {
+                return None;
             }
-            let mut c_frame = state.add(cframe).cast::<*const u8>().read();
-            for _ in 0..nth {
-                if c_frame.is_null() {
-                    break;
-                }
-                let previous = frame + size_of::<usize>();
-                c_frame = c_frame.add(previous).cast::<*const u8>().read();
+            let c_frame = next;
+            // SAFETY: a live `_PyCFrame` of this thread; `previous`, the field behind the frame, is null or another.
+            unsafe {
+                let current = c_frame.add(frame).cast::<*const u8>().read();
+                let previous = c_frame.add(frame + size_of::<usize>());
+                next = previous.cast::<*const u8>().read();
+                Some((c_frame as usize, current))
             }
-            c_frame as usize
-        }
+        })
     }
 
     /// Whether a block of the object domain that is about to be freed is a code object.

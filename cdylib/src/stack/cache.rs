@@ -11,6 +11,7 @@ use pytrace_format::record::Domain;
 use super::chain::{Chain, Entry};
 use super::intern::{self, Asker, NO_FRAMES};
 use super::native::{NativeCache, Walked};
+use super::recent::Recent;
 use crate::caller::Caller;
 use crate::python::Python;
 use crate::python::frame::Shape;
@@ -39,10 +40,6 @@ pub(crate) fn note_frames_unmapped() {
 
 /// How often either of the two happened: the one word that an event looks at.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
-
-/// Recent call sites and recent children of nodes: direct-mapped, powers of two.
-const RECENT_SITES: usize = 512;
-const RECENT_CHILDREN: usize = 512;
 
 /// What tells a call site within a thread: the caller's node and the domain, the leaf's position, the native frames that asked
 /// (an address or a segment's number).
@@ -90,19 +87,12 @@ pub(crate) struct StackCache {
     native: Option<Box<NativeCache>>,
     /// Frames of a stack that is kept in part, leaf first.
     innermost: Vec<Entry>,
-    sites: [RecentSite; RECENT_SITES],
-    children: [RecentChild; RECENT_CHILDREN],
-}
-
-/// Spreads a key over a table of `size` entries, a power of two.
-#[inline(always)]
-fn place_in(size: usize, key: u64) -> usize {
-    let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - size.trailing_zeros())) as usize & (size - 1)
+    sites: Recent<RecentSite>,
+    children: Recent<RecentChild>,
 }
 
 impl StackCache {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         StackCache {
             changes_seen: 0,
             deaths_seen: 0,
@@ -110,8 +100,8 @@ impl StackCache {
             chain: Chain::new(),
             native: None,
             innermost: Vec::new(),
-            sites: [EMPTY_SITE; RECENT_SITES],
-            children: [EMPTY_CHILD; RECENT_CHILDREN],
+            sites: Recent::new(EMPTY_SITE),
+            children: Recent::new(EMPTY_CHILD),
         }
     }
 
@@ -138,8 +128,8 @@ impl StackCache {
     /// A code object died, or native code was unloaded: addresses may mean something else now.
     #[cold]
     fn forget_code(&mut self) {
-        self.sites = [EMPTY_SITE; RECENT_SITES];
-        self.children = [EMPTY_CHILD; RECENT_CHILDREN];
+        self.sites.clear();
+        self.children.clear();
         let unloads = intern::unloads();
         if let Some(native) = self.native.as_mut()
             && self.unloads_seen != unloads
@@ -255,7 +245,7 @@ impl StackCache {
     #[cold]
     #[inline(never)]
     fn make_native(&mut self) {
-        self.native = Some(NativeCache::new());
+        self.native = NativeCache::new();
     }
 
     /// Makes what is known of the native frames outside of the innermost activation true again.
@@ -316,22 +306,19 @@ impl StackCache {
             return outside;
         }
         let position = u64::from(segment);
-        let at = place_in(RECENT_CHILDREN, position ^ u64::from(outside) << 40);
         let parent = outside | SEGMENT;
-        if let Some(recent) = self.children.get(at)
-            && recent.position == position
-            && recent.parent == parent
-        {
+        let key = position ^ u64::from(parent) << 40;
+        let recent = self.children.at(key);
+        if recent.position == position && recent.parent == parent {
             return recent.node;
         }
         let node = intern::extended(outside, segment);
-        if let Some(recent) = self.children.get_mut(at) {
-            *recent = RecentChild {
-                position,
-                parent,
-                node,
-            };
-        }
+        let found = RecentChild {
+            position,
+            parent,
+            node,
+        };
+        self.children.put(key, found);
         node
     }
 
@@ -393,11 +380,10 @@ impl StackCache {
     #[inline(always)]
     unsafe fn child(&mut self, python: &Python, parent: u32, entry: Entry) -> u32 {
         let layout = python.layout();
-        let at = place_in(RECENT_CHILDREN, entry.position ^ u64::from(parent) << 40);
-        if let Some(recent) = self.children.get(at)
-            && recent.position == entry.position
-            && recent.parent == parent
-        {
+        let position = entry.position;
+        let key = position ^ u64::from(parent) << 40;
+        let recent = self.children.at(key);
+        if recent.position == position && recent.parent == parent {
             return recent.node;
         }
         // SAFETY: the caller's promise.
@@ -407,13 +393,12 @@ impl StackCache {
         // SAFETY: the caller's promise.
         let place = unsafe { layout.place(entry.frame) };
         let node = intern::python_child(python, parent, place);
-        if let Some(recent) = self.children.get_mut(at) {
-            *recent = RecentChild {
-                position: entry.position,
-                parent,
-                node,
-            };
-        }
+        let found = RecentChild {
+            position,
+            parent,
+            node,
+        };
+        self.children.put(key, found);
         node
     }
 
@@ -491,9 +476,7 @@ impl StackCache {
         let parent_and_domain =
             (parent & ((1 << DOMAIN_SHIFT) - 1)) | (domain as u32 + 1) << DOMAIN_SHIFT;
         let key = position ^ (asker as u64).rotate_left(32) ^ u64::from(parent_and_domain) << 20;
-        let at = place_in(RECENT_SITES, key);
-        // SAFETY: `place_in` gives an index below the table's size.
-        let recent = unsafe { self.sites.get_unchecked_mut(at) };
+        let recent = self.sites.at(key);
         if recent.position == position
             && recent.asker == asker
             && recent.parent_and_domain == parent_and_domain
@@ -505,12 +488,13 @@ impl StackCache {
             0 => Asker::Nobody,
             address => Asker::Function(address),
         });
-        *recent = RecentSite {
+        let found = RecentSite {
             position,
             asker,
             parent_and_domain,
             site,
         };
+        self.sites.put(key, found);
         site
     }
 }
@@ -524,7 +508,7 @@ unsafe fn marker(python: &Python, running: *const u8, nth: usize) -> usize {
     let layout = python.layout();
     match layout.activation {
         Activation::EachFrame => 0,
-        Activation::EntryFlag { .. } => python.nth_c_frame(nth),
+        Activation::EntryFlag { .. } => python.c_frames().nth(nth).map_or(0, |(at, _)| at),
         Activation::Shim => {
             let (mut frame, mut left) = (running, nth);
             // SAFETY: a live frame of this thread; its `previous` is null or another.

@@ -15,7 +15,7 @@ use core::arch::x86_64::{
 };
 
 use crate::python::Python;
-use crate::python::layout::Layout;
+use crate::python::layout::{Activation, Layout};
 use crate::sys::memory_map::Region;
 
 /// A frame of the last chain. The order of the fields matters: see `block_holds`.
@@ -84,8 +84,24 @@ impl Chain {
     /// All entries are live.
     pub(super) unsafe fn note_boundaries_on(&mut self, python: &Python, stack: Region) {
         self.stack = Some(stack);
-        // SAFETY: the caller's promise.
-        unsafe { self.note_boundaries(python, 0) };
+        if !matches!(python.layout().activation, Activation::EntryFlag { .. }) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.note_boundaries(python, 0) };
+        }
+        // A generator into whose own generator an exception is being thrown is in the chain, flagged, but nobody runs it. So
+        // what counts is where the outer activations stand.
+        self.boundaries.clear();
+        let mut outer = python.c_frames().skip(1).map(|(_, frame)| frame).peekable();
+        for at in (1..self.entries.len()).rev() {
+            let outside = self
+                .entries
+                .get(at - 1)
+                .map_or(core::ptr::null(), |entry| entry.frame);
+            if at == 1 || outer.next_if_eq(&outside).is_some() {
+                self.boundaries.push(at as u32);
+            }
+        }
+        self.boundaries.reverse();
     }
 
     /// The entry of the leaf: the last one.

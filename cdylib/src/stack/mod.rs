@@ -8,3 +8,4 @@ mod chain;
 pub(crate) mod intern;
 pub(crate) mod names;
 pub(crate) mod native;
+mod recent;

@@ -16,20 +16,26 @@ mod rules;
 mod unwind_table;
 mod walk;
 
+use core::ptr::NonNull;
+
 use crate::caller::Caller;
-use crate::stack::intern::{self, NO_FRAMES};
+use crate::stack::intern;
+use crate::sys::heap;
 use crate::sys::memory_map::Region;
 use outside::Outside;
 pub(crate) use rules::Rules;
-use walk::{Check, Cursor, Reached, Saved, Walker, place_in, read};
+use walk::{Check, Cursor, Reached, Walker, place_in, read};
 
 /// Paths that a thread remembers: direct-mapped, a power of two.
 const PATHS: usize = 256;
 /// Words that a remembered path may have been read from; longer ones are walked every time.
-const MOST_CHECKS: usize = 14;
+const MOST_CHECKS: usize = 60;
 
-/// A path, as it was walked.
-#[derive(Clone, Copy)]
+/// Size of all paths, bytes.
+const PATHS_BYTES: usize = (size_of::<Path>() * PATHS).next_multiple_of(4096);
+
+/// A path, as it was walked. All-zero is one that nothing is remembered in.
+#[repr(C)]
 struct Path {
     /// The stack pointer at the hook's entry; 0: nothing is remembered here.
     slot: usize,
@@ -44,27 +50,6 @@ struct Path {
     end: Cursor,
     noted: [Check; MOST_CHECKS],
 }
-
-const EMPTY_PATH: Path = Path {
-    slot: 0,
-    return_address: 0,
-    frame_pointer: 0,
-    uses_frame_pointer: false,
-    checks: 0,
-    segment: NO_FRAMES,
-    end: Cursor {
-        slot: 0,
-        return_address: 0,
-        frame_pointer: Saved {
-            address: 0,
-            value: 0,
-        },
-    },
-    noted: [Check {
-        address: 0,
-        value: 0,
-    }; MOST_CHECKS],
-};
 
 /// A path that holds: what a site is made of.
 #[derive(Clone, Copy, Default)]
@@ -83,7 +68,8 @@ const NOT_KEPT: usize = usize::MAX;
 /// What a thread remembers of its native stack.
 pub(crate) struct NativeCache {
     walker: Walker,
-    paths: [Path; PATHS],
+    /// Memory of its own, which is used as far as paths are long.
+    paths: NonNull<[Path; PATHS]>,
     /// The end of the latest path that was walked.
     unkept: Cursor,
     outside: Outside,
@@ -116,20 +102,24 @@ impl Path {
 }
 
 impl NativeCache {
-    /// Makes a cache in place: it is too large for some threads' stacks.
-    pub(crate) fn new() -> Box<NativeCache> {
+    /// Makes a cache in place: it is too large for some threads' stacks. `None`: there is no memory.
+    pub(crate) fn new() -> Option<Box<NativeCache>> {
+        let paths = NonNull::new(heap::map(PATHS_BYTES)?.cast())?;
         let mut cache = Box::<NativeCache>::new_uninit();
         let to = cache.as_mut_ptr();
         // SAFETY: the memory is ours, and every field is written.
         unsafe {
             Walker::initialise(&raw mut (*to).walker);
-            for at in 0..PATHS {
-                (&raw mut (*to).paths[at]).write(EMPTY_PATH);
-            }
+            (&raw mut (*to).paths).write(paths);
             (&raw mut (*to).unkept).write(Cursor::default());
             (&raw mut (*to).outside).write(Outside::default());
-            cache.assume_init()
+            Some(cache.assume_init())
         }
+    }
+
+    fn paths(&mut self) -> &mut [Path; PATHS] {
+        // SAFETY: mapped by `new`, zeroed, which is a value of each path; unmapped by `drop`.
+        unsafe { self.paths.as_mut() }
     }
 
     /// Forgets everything: native code was unloaded.
@@ -139,7 +129,9 @@ impl NativeCache {
     }
 
     fn forget_walks(&mut self) {
-        self.paths.fill(EMPTY_PATH);
+        for path in self.paths().iter_mut().filter(|path| path.slot != 0) {
+            path.slot = 0;
+        }
         self.outside.truncate(0);
     }
 
@@ -171,7 +163,7 @@ impl NativeCache {
         activations: usize,
         marker: impl Fn(usize) -> usize,
     ) -> usize {
-        let mut end = match self.paths.get(inner.at) {
+        let mut end = match self.paths().get(inner.at) {
             Some(path) => path.end,
             None => self.unkept,
         };
@@ -199,8 +191,8 @@ impl NativeCache {
             PATHS,
             return_address ^ position as usize ^ caller.slot() << 20,
         );
-        // SAFETY: `place_in` gives an index below the table's size.
-        let path = unsafe { self.paths.get_unchecked(at) };
+        // SAFETY: as in `paths`; `place_in` gives an index below the table's size.
+        let path = unsafe { self.paths.as_ref().get_unchecked(at) };
         if path.holds(caller, return_address) {
             return Walked {
                 segment: path.segment,
@@ -232,22 +224,25 @@ impl NativeCache {
             Reached::Interpreter => end,
             _ => Cursor::default(),
         };
-        let mut path = Path {
-            slot: caller.slot(),
-            return_address: caller.return_address(),
-            frame_pointer: caller.frame_pointer(),
-            uses_frame_pointer: self.walker.uses_register,
-            checks: self.walker.noted.len().min(MOST_CHECKS) as u8,
-            segment,
-            end,
-            ..EMPTY_PATH
-        };
-        if self.walker.noted.len() <= MOST_CHECKS && reached != Reached::Nowhere {
-            for (place, check) in path.noted.iter_mut().zip(&self.walker.noted) {
+        let Walker {
+            noted,
+            uses_register,
+            ..
+        } = &self.walker;
+        // SAFETY: as in `paths`; nothing else refers to them now.
+        if let Some(path) = unsafe { self.paths.as_mut() }.get_mut(at)
+            && noted.len() <= MOST_CHECKS
+            && reached != Reached::Nowhere
+        {
+            path.slot = caller.slot();
+            path.return_address = caller.return_address();
+            path.frame_pointer = caller.frame_pointer();
+            path.uses_frame_pointer = *uses_register;
+            path.checks = noted.len() as u8;
+            path.segment = segment;
+            path.end = end;
+            for (place, check) in path.noted.iter_mut().zip(noted) {
                 *place = *check;
-            }
-            if let Some(place) = self.paths.get_mut(at) {
-                *place = path;
             }
         }
         self.unkept = end;
@@ -278,5 +273,12 @@ impl NativeCache {
             slot: end.slot,
             at: NOT_KEPT,
         }
+    }
+}
+
+impl Drop for NativeCache {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`, and nobody refers to it any more.
+        unsafe { heap::unmap(self.paths.as_ptr().cast(), PATHS_BYTES) };
     }
 }
