@@ -215,7 +215,7 @@ pub(crate) fn python_child(python: &Python, parent: u32, place: Place) -> u32 {
 pub(crate) fn segment(frames: &[usize]) -> u32 {
     match session::current() {
         Some(session) if !frames.is_empty() => {
-            session.interner.lock().segments.intern(frames.into())
+            session.interner.lock().segments.intern_borrowed(frames)
         }
         _ => NO_FRAMES,
     }

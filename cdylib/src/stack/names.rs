@@ -1,8 +1,9 @@
 //! The tables behind the stacks: strings, frames, nodes of the stack tree, sites. Rows are only ever added, so a reader
 //! that knows how many it has seen (the capture writer) takes the rest.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use pytrace_format::record::Domain;
 
@@ -53,29 +54,96 @@ impl Hasher for FastHasher {
 
 pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
 
-/// A table of distinct rows, numbered from 0 in the order in which they were first seen.
+/// A table of distinct rows, numbered from 0 in the order in which they were first seen. The index holds numbers alone, as
+/// there may be very many rows: an entry is a number + 1, 0 is free, collisions go to the next one.
 pub(crate) struct Table<T> {
     rows: Vec<T>,
-    index: FastMap<T, u32>,
+    index: Vec<u32>,
 }
 
-impl<T: Clone + Eq + core::hash::Hash> Table<T> {
+/// Entries of a new index.
+const FEWEST: usize = 64;
+
+fn hash_of<Q: Hash + ?Sized>(key: &Q) -> usize {
+    let mut hasher = FastHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish() as usize
+}
+
+impl<T: Eq + Hash> Table<T> {
     pub(crate) fn new() -> Self {
         Table {
             rows: Vec::new(),
-            index: FastMap::default(),
+            index: vec![0; FEWEST],
         }
     }
 
     /// The row's number; it is added if it is new.
     pub(crate) fn intern(&mut self, row: T) -> u32 {
-        if let Some(&number) = self.index.get(&row) {
-            return number;
+        match self.find(&row) {
+            Ok(number) => number,
+            Err(free) => self.add(free, row),
         }
+    }
+
+    /// The same for a row that is only made when it is new.
+    pub(crate) fn intern_borrowed<Q>(&mut self, key: &Q) -> u32
+    where
+        T: Borrow<Q> + for<'a> From<&'a Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        match self.find(key) {
+            Ok(number) => number,
+            Err(free) => self.add(free, T::from(key)),
+        }
+    }
+
+    /// The number of a row, or the entry of the index that it would take.
+    fn find<Q>(&self, key: &Q) -> Result<u32, usize>
+    where
+        T: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mask = self.index.len() - 1;
+        let mut at = hash_of(key) & mask;
+        loop {
+            let Some(number) = self.index.get(at).and_then(|entry| entry.checked_sub(1)) else {
+                return Err(at);
+            };
+            if self.get(number).is_some_and(|row| row.borrow() == key) {
+                return Ok(number);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn add(&mut self, free: usize, row: T) -> u32 {
         let number = self.rows.len() as u32;
-        self.rows.push(row.clone());
-        self.index.insert(row, number);
+        self.rows.push(row);
+        if let Some(entry) = self.index.get_mut(free) {
+            *entry = number + 1;
+        }
+        // At most three quarters full, so that a free entry is near.
+        if self.rows.len() * 4 > self.index.len() * 3 {
+            self.grow();
+        }
         number
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let length = self.index.len() * 2;
+        self.index.clear();
+        self.index.resize(length, 0);
+        for (row, number) in self.rows.iter().zip(1..) {
+            let mut at = hash_of(row) & (length - 1);
+            while self.index.get(at).is_some_and(|&entry| entry != 0) {
+                at = (at + 1) & (length - 1);
+            }
+            if let Some(entry) = self.index.get_mut(at) {
+                *entry = number;
+            }
+        }
     }
 
     /// A row by its number.
@@ -138,5 +206,21 @@ mod tests {
         assert_eq!((table.get(2), table.get(3)), (Some(&"c"), None));
         assert_eq!(table.since(9).len(), 0);
         assert_eq!(table.len(), 3);
+    }
+
+    #[test]
+    fn rows_are_found_however_many_there_are() {
+        let mut table: Table<Box<[usize]>> = Table::new();
+        for round in 0..2 {
+            for number in 0..10_000usize {
+                let row = [number % 7, number];
+                assert_eq!(
+                    table.intern_borrowed(&row[..]),
+                    number as u32,
+                    "round {round}"
+                );
+            }
+        }
+        assert_eq!(table.get(9_999).map(|row| row[1]), Some(9_999));
     }
 }

@@ -45,6 +45,9 @@ struct Pending {
     pool_served: Option<u64>,
 }
 
+/// Rows of sites that are made at a time.
+const SITES_AT_A_TIME: usize = 256;
+
 /// A site's row.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SiteTally {
@@ -257,7 +260,8 @@ impl Books {
     #[cold]
     #[inline(never)]
     fn grow_sites(&mut self, site: u32) {
-        let rows = (site as usize + 1).next_power_of_two();
+        // A little more than is needed: rows that are not used yet should take no memory.
+        let rows = site as usize + SITES_AT_A_TIME;
         self.sites.resize(rows, SiteTally::default());
     }
 
