@@ -43,12 +43,36 @@ static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// What tells a call site within a thread: the caller's node and the domain, the leaf's position, the native frames that asked
 /// (an address or a segment's number).
-#[derive(Clone, Copy)]
-struct RecentSite {
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct SiteKey {
     position: u64,
     asker: usize,
-    /// Node of the leaf's caller, and the domain + 1 in the upper four bits; 0 is an empty entry.
+    /// Node of the leaf's caller, and the domain + 1 in the upper four bits; 0 is no site's.
     parent_and_domain: u32,
+}
+
+impl SiteKey {
+    #[inline(always)]
+    fn new(parent: u32, position: u64, asker: usize, domain: Domain) -> SiteKey {
+        let parent = parent & ((1 << DOMAIN_SHIFT) - 1);
+        SiteKey {
+            position,
+            asker,
+            parent_and_domain: parent | (domain as u32 + 1) << DOMAIN_SHIFT,
+        }
+    }
+
+    #[inline(always)]
+    fn mixed(self) -> u64 {
+        let asker = (self.asker as u64).rotate_left(32);
+        self.position ^ asker ^ u64::from(self.parent_and_domain) << 20
+    }
+}
+
+/// A call site that was seen lately.
+#[derive(Clone, Copy)]
+struct RecentSite {
+    key: SiteKey,
     site: u32,
 }
 
@@ -64,9 +88,11 @@ struct RecentChild {
 const SEGMENT: u32 = 1 << 31;
 const DOMAIN_SHIFT: u32 = 28;
 const EMPTY_SITE: RecentSite = RecentSite {
-    position: 0,
-    asker: 0,
-    parent_and_domain: 0,
+    key: SiteKey {
+        position: 0,
+        asker: 0,
+        parent_and_domain: 0,
+    },
     site: 0,
 };
 const EMPTY_CHILD: RecentChild = RecentChild {
@@ -174,9 +200,14 @@ impl StackCache {
             } else {
                 caller.return_address() & caller_mask
             };
-            return self.recent_site::<FULL>(NOWHERE, 0, asker, domain, |asker| {
-                intern::site_without_python(asker, domain)
-            });
+            let key = SiteKey::new(NOWHERE, 0, asker, domain);
+            return match self.recent_site(key) {
+                Some(site) => site,
+                None => {
+                    let site = intern::site_without_python(asker_of::<FULL>(asker), domain);
+                    self.remember_site(key, site)
+                }
+            };
         }
         // SAFETY: as above.
         let position = unsafe { layout.position(frame) };
@@ -206,11 +237,16 @@ impl StackCache {
             }
             asker = caller.return_address() & caller_mask;
         }
-        self.recent_site::<FULL>(parent, position, asker, domain, |asker| {
-            // SAFETY: as above.
-            let place = unsafe { layout.place(frame) };
-            intern::site(python, parent, place, asker, domain)
-        })
+        let key = SiteKey::new(parent, position, asker, domain);
+        match self.recent_site(key) {
+            Some(site) => site,
+            None => {
+                // SAFETY: as above.
+                let place = unsafe { layout.place(frame) };
+                let site = intern::site(python, parent, place, asker_of::<FULL>(asker), domain);
+                self.remember_site(key, site)
+            }
+        }
     }
 
     /// The native frames between the hook and the interpreter's loop.
@@ -463,39 +499,27 @@ impl StackCache {
         node
     }
 
-    /// The site of a key that was seen lately, or what `find` says.
+    /// The site of a key, if it was seen lately.
     #[inline(always)]
-    fn recent_site<const FULL: bool>(
-        &mut self,
-        parent: u32,
-        position: u64,
-        asker: usize,
-        domain: Domain,
-        find: impl FnOnce(Asker) -> u32,
-    ) -> u32 {
-        let parent_and_domain =
-            (parent & ((1 << DOMAIN_SHIFT) - 1)) | (domain as u32 + 1) << DOMAIN_SHIFT;
-        let key = position ^ (asker as u64).rotate_left(32) ^ u64::from(parent_and_domain) << 20;
-        let recent = self.sites.at(key);
-        if recent.position == position
-            && recent.asker == asker
-            && recent.parent_and_domain == parent_and_domain
-        {
-            return recent.site;
-        }
-        let site = find(match asker {
-            segment if FULL => Asker::Segment(segment as u32),
-            0 => Asker::Nobody,
-            address => Asker::Function(address),
-        });
-        let found = RecentSite {
-            position,
-            asker,
-            parent_and_domain,
-            site,
-        };
-        self.sites.put(key, found);
+    fn recent_site(&self, key: SiteKey) -> Option<u32> {
+        let recent = self.sites.at(key.mixed());
+        (recent.key == key).then_some(recent.site)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remember_site(&mut self, key: SiteKey, site: u32) -> u32 {
+        self.sites.put(key.mixed(), RecentSite { key, site });
         site
+    }
+}
+
+/// The native frames that asked, as the interner is told them.
+fn asker_of<const FULL: bool>(asker: usize) -> Asker {
+    match asker {
+        segment if FULL => Asker::Segment(segment as u32),
+        0 => Asker::Nobody,
+        address => Asker::Function(address),
     }
 }
 

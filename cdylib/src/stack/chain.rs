@@ -4,8 +4,8 @@
 //! root first. An event finds the running frame in it (mostly at the top) and then checks, leaf to root, that each frame's
 //! caller is the one remembered and stands where it stood. The addresses to check come from the chain, not from the load
 //! before, so the processor overlaps the checks. A remembered frame is read only after the link to it was seen to hold, so
-//! that it is live; but frames on the data stack (3.11+), whose memory is unmapped through a hook of ours, are compared in
-//! blocks: dead ones can be read, and do not compare equal. Equal content means an equal stack. Where only positions
+//! that it is live; but frames on the data stack (3.11+), whose memory is unmapped through a hook of ours, are compared
+//! all at once: dead ones can be read, and do not compare equal. Equal content means an equal stack. Where only positions
 //! moved, nodes are looked up anew from there; where a link broke, the chain is read again.
 //!
 //! Invariant: entry 0 has no frame and node 0, the empty stack. Entered by the owner thread alone, in allocation hooks.
@@ -18,7 +18,7 @@ use crate::python::Python;
 use crate::python::layout::{Activation, Layout};
 use crate::sys::memory_map::Region;
 
-/// A frame of the last chain. The order of the fields matters: see `block_holds`.
+/// A frame of the last chain. The order of the fields matters: see `plain_hold`.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Entry {
@@ -40,16 +40,15 @@ pub(super) const UNKNOWN: u32 = u32::MAX;
 const MOST_CALLS: usize = 4;
 const MOST_RETURNS: usize = 12;
 
-/// Frames that are compared at a time.
-const BLOCK: usize = 8;
-
 /// The chain. Its vectors are as long as each other.
 pub(super) struct Chain {
     entries: Vec<Entry>,
     /// The node of each entry in the stack tree.
     nodes: Vec<u32>,
-    /// How many entries from each one down are frames on a data stack, which can be read even when they are dead.
-    plain: Vec<u32>,
+    /// Whether each entry is a frame on a data stack, which can be read even when it is dead.
+    plain: Vec<bool>,
+    /// The highest entry that is not plain.
+    guarded: usize,
     /// The entries at which the interpreter's loop was entered, outermost first, if native frames are wanted.
     boundaries: Vec<u32>,
     /// The stack of shims that count as such entries; empty: native frames are not wanted.
@@ -64,6 +63,7 @@ impl Chain {
             entries: Vec::new(),
             nodes: Vec::new(),
             plain: Vec::new(),
+            guarded: 0,
             boundaries: Vec::new(),
             stack: None,
             fresh: Vec::new(),
@@ -75,6 +75,7 @@ impl Chain {
         self.entries.clear();
         self.nodes.clear();
         self.plain.clear();
+        self.guarded = 0;
         self.boundaries.clear();
     }
 
@@ -163,9 +164,10 @@ impl Chain {
         let bottom = self.entries.as_mut_ptr();
         // SAFETY: `align` made the leaf the last entry, above the first.
         let mut entry = unsafe { bottom.add(self.leaf()) };
-        let deep = layout.has_header() && self.entries.len() > BLOCK;
         // The lowest entry whose position moved: its node and those above it must be looked up anew.
         let mut lowest_moved = core::ptr::null_mut();
+        // The leaf's caller often stands elsewhere in a loop; those below it seldom do, so they are tried at once.
+        let mut tried = !layout.has_header();
         loop {
             // SAFETY: `entry` is above the first, and its frame is live: the leaf, or what the link above led to.
             unsafe {
@@ -174,11 +176,6 @@ impl Chain {
                 if previous != (*entry).frame {
                     return self.read_again(python, leaf);
                 }
-                if deep {
-                    while self.block_holds(layout, entry.offset_from(bottom) as usize) {
-                        entry = entry.sub(BLOCK);
-                    }
-                }
                 if entry == bottom {
                     break;
                 }
@@ -186,6 +183,17 @@ impl Chain {
                 if position != (*entry).position {
                     (*entry).position = position;
                     lowest_moved = entry;
+                }
+                if !tried {
+                    tried = true;
+                    if self.plain_hold(layout, entry) {
+                        entry = bottom.add(self.guarded);
+                        if entry == bottom {
+                            break;
+                        }
+                        // The link to it holds, and it has not been looked at.
+                        entry = entry.add(1);
+                    }
                 }
             }
         }
@@ -196,29 +204,40 @@ impl Chain {
         }
     }
 
-    /// Whether [`BLOCK`] entries can be compared at once, the highest of them at `highest`, and stand where they stood and
-    /// lead on to the next.
+    /// Whether the entry at `highest` leads to the next one, and those below it, down to the highest one that is not plain,
+    /// stand where they stood and lead on. False also when there is none to try.
     ///
     /// # Safety
-    /// The link to `highest` held.
+    /// `highest` is an entry's and its frame is live.
     #[inline(always)]
-    unsafe fn block_holds(&self, layout: &Layout, highest: usize) -> bool {
-        // SAFETY: the entries exist, `highest` having as many below it. The highest frame is live. The others lie in memory
-        // that stays mapped until `note_frames_unmapped`, which the event has looked at: they can be read.
+    unsafe fn plain_hold(&self, layout: &Layout, highest: *const Entry) -> bool {
+        // SAFETY: all entries down to `guarded` exist. Frames above it lie in memory that stays mapped until
+        // `note_frames_unmapped`, which the event has looked at: they may be dead, but they can be read.
         unsafe {
-            if highest < BLOCK || (*self.plain.get_unchecked(highest - 1) as usize) < BLOCK - 1 {
+            let guarded = self.entries.as_ptr().add(self.guarded);
+            if highest <= guarded {
                 return false;
             }
-            let mut equal = _mm_set1_epi8(-1);
-            let below = self.entries.as_ptr().add(highest - BLOCK);
-            for step in (0..BLOCK).rev() {
-                let below = below.add(step);
-                let seen = layout.header((*below.add(1)).frame);
+            let mut equal = [_mm_set1_epi8(-1); 2];
+            let mut entry = highest;
+            let compare = |entry: *const Entry| {
+                let seen = layout.header((*entry).frame);
                 // The frame of the entry below, and the position of this one, lie side by side.
-                let expected = _mm_loadu_si128((&raw const (*below).frame).cast());
-                equal = _mm_and_si128(equal, _mm_cmpeq_epi32(seen, expected));
+                let expected = _mm_loadu_si128((&raw const (*entry.sub(1)).frame).cast());
+                _mm_cmpeq_epi32(seen, expected)
+            };
+            while entry.offset_from(guarded) >= 4 {
+                equal[0] = _mm_and_si128(equal[0], compare(entry));
+                equal[1] = _mm_and_si128(equal[1], compare(entry.sub(1)));
+                equal[0] = _mm_and_si128(equal[0], compare(entry.sub(2)));
+                equal[1] = _mm_and_si128(equal[1], compare(entry.sub(3)));
+                entry = entry.sub(4);
             }
-            _mm_movemask_epi8(equal) == 0xffff
+            while entry > guarded {
+                equal[0] = _mm_and_si128(equal[0], compare(entry));
+                entry = entry.sub(1);
+            }
+            _mm_movemask_epi8(_mm_and_si128(equal[0], equal[1])) == 0xffff
         }
     }
 
@@ -265,12 +284,16 @@ impl Chain {
         if self.entries.is_empty() {
             self.entries.push(NOTHING);
             self.nodes.push(0);
-            self.plain.push(0);
+            self.plain.push(false);
         }
         let count = count.max(1);
         self.entries.truncate(count);
         self.nodes.truncate(count);
         self.plain.truncate(count);
+        if self.guarded >= count {
+            let guarded = self.plain.iter().rposition(|&plain| !plain);
+            self.guarded = guarded.unwrap_or(0);
+        }
         let left = self.boundaries.partition_point(|&at| (at as usize) < count);
         self.boundaries.truncate(left);
     }
@@ -295,15 +318,14 @@ impl Chain {
     unsafe fn append_fresh(&mut self, python: &Python, count: usize) {
         let layout = python.layout();
         let first = self.entries.len();
-        let mut plain = self.plain.last().copied().unwrap_or(0);
         for &entry in self.fresh.iter().take(count).rev() {
+            // SAFETY: the caller's promise.
+            let plain = unsafe { layout.is_on_data_stack(entry.frame) };
+            if !plain {
+                self.guarded = self.entries.len();
+            }
             self.entries.push(entry);
             self.nodes.push(UNKNOWN);
-            // SAFETY: the caller's promise.
-            plain = match unsafe { layout.is_on_data_stack(entry.frame) } {
-                true => plain + 1,
-                false => 0,
-            };
             self.plain.push(plain);
         }
         // SAFETY: the caller's promise.

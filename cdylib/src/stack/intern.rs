@@ -35,6 +35,8 @@ pub(crate) struct Interner {
     code_at: FastMap<usize, u32>,
     /// Each code object that was seen.
     codes: Vec<CodeRow>,
+    /// The frame of (code, instruction offset): what would have to be read from a line table.
+    frame_at: FastMap<(u32, i32), u32>,
     /// The node of (caller's node, code, instruction offset).
     child_at: FastMap<(u32, u32, i32), u32>,
     /// Stretches of native frames, return addresses, innermost first. The first one is empty.
@@ -95,6 +97,7 @@ impl Interner {
             sites,
             code_at: FastMap::default(),
             codes: Vec::new(),
+            frame_at: FastMap::default(),
             child_at: FastMap::default(),
             segments: {
                 let mut segments = Table::new();
@@ -105,8 +108,7 @@ impl Interner {
         })
     }
 
-    fn node(&mut self, parent: u32, frame: FrameRow) -> u32 {
-        let frame = self.frames.intern(frame);
+    fn node(&mut self, parent: u32, frame: u32) -> u32 {
         if self.nodes.len() >= MOST_NODES {
             TRUNCATED.fetch_add(1, Ordering::Relaxed);
             return 0;
@@ -138,20 +140,25 @@ impl Interner {
         if let Some(&node) = self.child_at.get(&(parent, code, place.offset)) {
             return node;
         }
-        let Some(row) = self.codes.get_mut(code as usize) else {
-            return parent;
+        let frame = match self.frame_at.get(&(code, place.offset)) {
+            Some(&frame) => frame,
+            None => {
+                let Some(row) = self.codes.get_mut(code as usize) else {
+                    return parent;
+                };
+                let CodeRow { file, function, .. } = *row;
+                // SAFETY: as above.
+                let line = unsafe { python.line(place, &mut row.lines) };
+                let frame = self.frames.intern(FrameRow::Python {
+                    function,
+                    file,
+                    line,
+                });
+                self.frame_at.insert((code, place.offset), frame);
+                frame
+            }
         };
-        let CodeRow { file, function, .. } = *row;
-        // SAFETY: as above.
-        let line = unsafe { python.line(place, &mut row.lines) };
-        let node = self.node(
-            parent,
-            FrameRow::Python {
-                function,
-                file,
-                line,
-            },
-        );
+        let node = self.node(parent, frame);
         self.child_at.insert((parent, code, place.offset), node);
         node
     }
@@ -177,7 +184,8 @@ impl Interner {
 
     fn native_node(&mut self, parent: u32, address: usize) -> u32 {
         let unloads = UNLOADS.load(Ordering::Relaxed);
-        self.node(parent, FrameRow::Native { address, unloads })
+        let frame = self.frames.intern(FrameRow::Native { address, unloads });
+        self.node(parent, frame)
     }
 
     fn site(&mut self, node: u32, asker: Asker, domain: Domain) -> u32 {

@@ -26,10 +26,12 @@ use outside::Outside;
 pub(crate) use rules::Rules;
 use walk::{Check, Cursor, Reached, Walker, place_in, read};
 
-/// Paths that a thread remembers: direct-mapped, a power of two.
-const PATHS: usize = 256;
+/// Paths that a thread remembers: a power of two, in sets. Recursive C code reaches the same place of the stack in many ways,
+/// so a set has several.
+const PATHS: usize = 512;
+const SET: usize = 4;
 /// Words that a remembered path may have been read from; longer ones are walked every time.
-const MOST_CHECKS: usize = 60;
+const MOST_CHECKS: usize = 28;
 
 /// Size of all paths, bytes.
 const PATHS_BYTES: usize = (size_of::<Path>() * PATHS).next_multiple_of(4096);
@@ -70,10 +72,14 @@ pub(crate) struct NativeCache {
     walker: Walker,
     /// Memory of its own, which is used as far as paths are long.
     paths: NonNull<[Path; PATHS]>,
+    /// Which path of a set is replaced next.
+    victim: usize,
     /// The end of the latest path that was walked.
     unkept: Cursor,
     outside: Outside,
 }
+
+const _: () = assert!(size_of::<Path>() == 512);
 
 impl Path {
     /// Whether the stack still is as it was when the path was walked.
@@ -111,6 +117,7 @@ impl NativeCache {
         unsafe {
             Walker::initialise(&raw mut (*to).walker);
             (&raw mut (*to).paths).write(paths);
+            (&raw mut (*to).victim).write(0);
             (&raw mut (*to).unkept).write(Cursor::default());
             (&raw mut (*to).outside).write(Outside::default());
             Some(cache.assume_init())
@@ -187,20 +194,21 @@ impl NativeCache {
         marker: impl Fn(usize) -> usize,
     ) -> Walked {
         let return_address = caller.return_address();
-        let at = place_in(
-            PATHS,
-            return_address ^ position as usize ^ caller.slot() << 20,
-        );
-        // SAFETY: as in `paths`; `place_in` gives an index below the table's size.
-        let path = unsafe { self.paths.as_ref().get_unchecked(at) };
-        if path.holds(caller, return_address) {
-            return Walked {
-                segment: path.segment,
-                slot: path.end.slot,
-                at,
-            };
+        let key = return_address ^ position as usize ^ caller.slot() << 20;
+        let first = place_in(PATHS / SET, key) * SET;
+        for at in first..first + SET {
+            // SAFETY: as in `paths`; `place_in` gives a set's number.
+            let path = unsafe { self.paths.as_ref().get_unchecked(at) };
+            if path.holds(caller, return_address) {
+                return Walked {
+                    segment: path.segment,
+                    slot: path.end.slot,
+                    at,
+                };
+            }
         }
-        self.walk_path(caller, at, marker)
+        self.victim = (self.victim + 1) % SET;
+        self.walk_path(caller, first + self.victim, marker)
     }
 
     fn walk_out(
