@@ -176,6 +176,19 @@ pub(crate) fn bare(
         }
         return;
     }
+    bare_event(hook, session, kind, domain, address);
+}
+
+/// The same while everything is recorded.
+#[inline(always)]
+pub(crate) fn bare_event(
+    hook: &Hook<'_>,
+    session: &'static Session,
+    kind: Kind,
+    domain: Domain,
+    address: *mut c_void,
+) {
+    hook.recording();
     let Some(slot) = session.slot(hook.word()) else {
         return;
     };

@@ -97,13 +97,19 @@ impl<S: Shape, const FULL: bool> Way for Traced<S, FULL> {
 
     #[inline(always)]
     fn take(hook: &Hook<'_>, session: &'static Session, domain: Domain, block: *mut c_void) {
-        record::bare(hook, session, Kind::Death, domain, block);
+        record::bare_event(hook, session, Kind::Death, domain, block);
         if domain == Domain::Object {
-            let python = session.python;
-            if python.reads_stacks() && python.is_code_object(S::layout(python), block) {
-                intern::code_died(block as usize);
-            }
+            forget_code::<S>(session, block);
         }
+    }
+}
+
+/// Notes that a block of the object domain, about to be freed, is a code object, if it is one.
+#[inline(always)]
+fn forget_code<S: Shape>(session: &Session, block: *mut c_void) {
+    let python = session.python;
+    if python.reads_stacks() && python.is_code_object(S::layout(python), block) {
+        intern::code_died(block as usize);
     }
 }
 
@@ -396,10 +402,9 @@ fn take_slowly<D: Of>(word: &'static Word, block: *mut c_void, original: impl Fn
         }
         return original();
     };
-    if session::state() & state::COUNTS == 0 {
-        Traced::<Learnt, false>::take(&hook, session, D::DOMAIN, block);
-    } else {
-        Counted::take(&hook, session, D::DOMAIN, block);
+    record::bare(&hook, session, Kind::Death, D::DOMAIN, block);
+    if D::DOMAIN == Domain::Object {
+        forget_code::<Learnt>(session, block);
     }
     hook.set_outer(block);
     hook.original();
