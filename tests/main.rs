@@ -12,6 +12,7 @@ mod pymalloc; // arenas, pools and size classes against sys._debugmallocstats()
 mod tracemalloc; // live bytes per line against tracemalloc
 
 // Stacks.
+mod native_chains; // native frames of C, C++ and callbacks against gdb
 mod shapes; // ten thousand random call shapes against traceback
 mod stacks; // every kind of Python code, to the line, on every interpreter
 

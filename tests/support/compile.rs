@@ -58,3 +58,31 @@ fn compile(source: &str, product: Product) -> PathBuf {
     );
     output
 }
+
+/// A C or C++ file of `tests/programs/` as a shared library of this name, with these options.
+pub(crate) fn shared_library(source: &str, name: &str, options: &[&str]) -> PathBuf {
+    let folder = target().join("test-programs");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    let output = folder.join(name);
+    let compiler = if source.ends_with(".cpp") {
+        "c++"
+    } else {
+        "cc"
+    };
+    let mut command = Command::new(compiler);
+    command
+        .args(["-shared", "-fPIC", "-Wall"])
+        .args(options)
+        .arg(program(source))
+        .arg("-o")
+        .arg(&output);
+    let result = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        result.status.success(),
+        "{command:?}:\n{}",
+        String::from_utf8_lossy(&result.stderr)
+    );
+    output
+}

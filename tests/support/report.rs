@@ -167,6 +167,9 @@ pub(crate) struct Frame {
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
     pub(crate) module: Option<String>,
+    /// Whether the compiler put the function into its caller, which shares the address.
+    #[serde(default)]
+    pub(crate) inlined: bool,
 }
 
 #[derive(Debug, Deserialize)]

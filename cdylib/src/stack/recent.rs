@@ -11,6 +11,8 @@ const GROWTH: u32 = 2;
 /// The table. Its length is a power of two.
 pub(super) struct Recent<T> {
     entries: Vec<T>,
+    /// 64 less the bits of a place.
+    shift: u32,
     empty: T,
     /// Look-ups that failed since the table has this size.
     misses: usize,
@@ -21,6 +23,7 @@ impl<T: Copy> Recent<T> {
     pub(super) fn new(empty: T) -> Recent<T> {
         Recent {
             entries: vec![empty; FEWEST],
+            shift: u64::BITS - FEWEST.ilog2(),
             empty,
             misses: 0,
         }
@@ -29,6 +32,7 @@ impl<T: Copy> Recent<T> {
     /// Forgets everything, and what size was needed.
     pub(super) fn clear(&mut self) {
         self.entries.truncate(FEWEST);
+        self.shift = u64::BITS - FEWEST.ilog2();
         self.entries.fill(self.empty);
         self.entries.shrink_to_fit();
         self.misses = 0;
@@ -37,14 +41,14 @@ impl<T: Copy> Recent<T> {
     #[inline(always)]
     fn place(&self, key: u64) -> usize {
         let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The upper half is mixed best; a table is smaller than it.
-        (mixed >> 32) as usize & (self.entries.len() - 1)
+        // The uppermost bits are mixed best.
+        (mixed >> self.shift) as usize
     }
 
     /// What lies where a key would.
     #[inline(always)]
     pub(super) fn at(&self, key: u64) -> &T {
-        // SAFETY: the length is a power of two, at least [`FEWEST`], so the place is below it.
+        // SAFETY: a place has as many bits as the length, a power of two, so it is below it.
         unsafe { self.entries.get_unchecked(self.place(key)) }
     }
 
@@ -57,6 +61,7 @@ impl<T: Copy> Recent<T> {
             let larger = self.entries.len() << GROWTH;
             self.entries.fill(self.empty);
             self.entries.resize(larger, self.empty);
+            self.shift -= GROWTH;
             self.misses = 0;
         }
         let place = self.place(key);
