@@ -244,6 +244,10 @@ impl StackCache {
                 // SAFETY: as above.
                 let place = unsafe { layout.place(frame) };
                 let site = intern::site(python, parent, place, asker_of::<FULL>(asker), domain);
+                if place.is_incomplete {
+                    // A generator's first instruction is its caller's while the generator is made, and its own afterwards.
+                    return site;
+                }
                 self.remember_site(key, site)
             }
         }
@@ -428,6 +432,9 @@ impl StackCache {
         }
         // SAFETY: the caller's promise.
         let place = unsafe { layout.place(entry.frame) };
+        if place.is_incomplete {
+            return parent; // for now: see `site`
+        }
         let node = intern::python_child(python, parent, place);
         let found = RecentChild {
             position,
