@@ -108,7 +108,19 @@ fn threads_in_turns_have_the_logs_live_set_and_peak() {
     assert_eq!(peak_bytes(&log, &report), log.most_live_bytes);
 }
 
+/// Calls in flight are in neither order: the peaks differ by no more than the report says, and that is a few blocks.
 #[test]
-fn threads_at_once_have_the_logs_live_set() {
-    trace(THREADS, Steps::AtOnce);
+fn threads_at_once_have_the_logs_live_set_and_peak_within_the_reported_error() {
+    let (log, report) = trace(THREADS, Steps::AtOnce);
+    let error_bytes = report.quality.peak_error_bytes;
+    let peak = peak_bytes(&log, &report);
+    assert!(
+        peak.abs_diff(log.most_live_bytes) <= error_bytes,
+        "{peak}, not {} within {error_bytes}",
+        log.most_live_bytes
+    );
+    assert!(
+        (1..16 * 1024).contains(&error_bytes),
+        "a block for each thread, and what starting the threads takes: {error_bytes}"
+    );
 }

@@ -571,6 +571,7 @@ impl Session {
 
     /// Puts in what the books cannot know.
     fn complete_quality(&self, aggregator: &mut Aggregator) {
+        aggregator.merge.end_segments(&mut aggregator.books);
         let lost_in_slots: u64 = self.slots.lock().all.iter().map(|slot| slot.lost()).sum();
         let quality = &mut aggregator.books.quality;
         quality.lost_events = lost_in_slots + self.unslotted_losses.load(Ordering::Relaxed);

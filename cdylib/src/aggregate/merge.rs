@@ -163,10 +163,20 @@ impl Merge {
             })
     }
 
+    /// Ends the segments of all threads but the one that recorded last, for the books' `peak_error_bytes`.
+    pub(crate) fn end_segments(&mut self, books: &mut Books) {
+        let latest = self.readers.iter().map(|reader| reader.segment).max();
+        for reader in &mut self.readers {
+            if Some(reader.segment) < latest {
+                books.end_segment(&mut reader.thread);
+            }
+        }
+    }
+
     /// Forgets what was kept of a thread that ended, before its slot gets a new owner.
     pub(crate) fn forget_thread(&mut self, slot: &Slot) {
         if let Some(reader) = self.readers.get_mut(usize::from(slot.name())) {
-            reader.thread = ThreadState::default();
+            reader.thread = reader.thread.of_next_owner();
         }
     }
 }

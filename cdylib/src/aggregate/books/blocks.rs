@@ -58,6 +58,7 @@ impl Books {
         if temporary {
             thread.last_birth = 0;
         }
+        thread.exposure.note_out(block.size);
         self.retire(block, temporary);
     }
 
@@ -123,9 +124,13 @@ impl Books {
             .live
             .pool(address, shift)
             .and_then(|pool| pool.served_bytes());
+        let block = self.take(address);
+        thread
+            .exposure
+            .note_out(block.map_or(0, |block| block.size));
         thread.pending = Some(Pending {
             address,
-            block: self.take(address),
+            block,
             pool_served,
         });
     }

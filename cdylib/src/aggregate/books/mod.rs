@@ -4,6 +4,7 @@
 //! After the freeze only `shutdown` moves. Pure: no I/O, no clock, no threads.
 
 mod blocks;
+mod exposure;
 mod mappings;
 mod ranges;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::counts::Sum;
 use crate::events::event::{Control, Event, Kind};
 use crate::python::arenas;
 use crate::stack::intern;
+use exposure::Exposure;
 use mappings::{Mappings, Piece};
 
 /// What is kept per thread between its events.
@@ -33,6 +35,17 @@ pub(crate) struct ThreadState {
     pending_pieces: Vec<Piece>,
     /// Address of the last birth, of a block or a mapping; 0 when it was freed.
     last_birth: u64,
+    exposure: Exposure,
+}
+
+impl ThreadState {
+    /// The state of the slot's next owner.
+    pub(crate) fn of_next_owner(&self) -> Self {
+        ThreadState {
+            exposure: self.exposure.of_next_owner(),
+            ..ThreadState::default()
+        }
+    }
 }
 
 /// A block between the two halves of a resize.
@@ -166,7 +179,7 @@ impl Books {
                 thread.wide = Some((event.size_high(), event.body()));
                 return;
             }
-            Kind::Segment => return,
+            Kind::Segment => return self.start_segment(thread, event.body()),
             Kind::Control => return self.control(event),
             _ => {}
         }
@@ -183,7 +196,12 @@ impl Books {
             },
         };
         if event.domain() == Domain::Mmap {
+            thread.exposure.note_event(0); // the total leaves mappings out
             return self.mapping(thread, event, request);
+        }
+        let rise = thread.exposure.note_event(request.size);
+        if rise != 0 && !self.frozen {
+            self.quality.peak_error_bytes += rise;
         }
         match event.kind() {
             Kind::Birth => self.birth(thread, event, request),
