@@ -14,7 +14,8 @@ mod tracemalloc; // live bytes per line against tracemalloc
 // Stacks.
 mod native_chains; // native frames of C, C++ and callbacks against gdb
 mod shapes; // ten thousand random call shapes against traceback
-mod stacks; // every kind of Python code, to the line, on every interpreter
+mod stacks;
+mod verified; // the caches of stacks against a plain walk, in a test build // every kind of Python code, to the line, on every interpreter
 
 // Starting and ending.
 mod children; // fork, spawn, exec: who is traced, and where it is written

@@ -301,7 +301,7 @@ fn site<S: Shape, const FULL: bool>(
     };
     // SAFETY: the slot is this thread's, the hook makes this the only user of its caches, and the frame is the thread's
     // running one.
-    unsafe {
+    let site = unsafe {
         slot.stacks().site::<S, FULL>(
             python,
             frame,
@@ -310,7 +310,13 @@ fn site<S: Shape, const FULL: bool>(
             domain,
             session.depth,
         )
+    };
+    #[cfg(feature = "verify")]
+    // SAFETY: as above.
+    unsafe {
+        crate::stack::verify::check(session, frame, site);
     }
+    site
 }
 
 /// Bytes set aside for a block that was just given, and whether they lie in one of pymalloc's pools.

@@ -9,3 +9,5 @@ pub(crate) mod intern;
 pub(crate) mod names;
 pub(crate) mod native;
 mod recent;
+#[cfg(feature = "verify")]
+pub(crate) mod verify;
