@@ -68,8 +68,12 @@ fn agree(gdb: &[Option<String>], recorded: &[Option<String>]) -> bool {
         && (gdb.iter().zip(recorded)).all(|(gdb, recorded)| gdb.is_none() || gdb == recorded)
 }
 
-/// Runs the program with these libraries under gdb, and compares as many stacks.
-fn check(interpreter: &Interpreter, libraries: &[PathBuf], stops: usize) {
+fn build(source: &str, name: &str, more: &[&str]) -> PathBuf {
+    shared_library(source, name, &[&OPTIONS[..], more].concat())
+}
+
+/// Runs one part of the program with these libraries under gdb, and compares as many stacks.
+fn check(interpreter: &Interpreter, part: &str, libraries: &[PathBuf], stops: usize) {
     let run = Traced::command("gdb").unset("LD_PRELOAD");
     let stacks = run.folder().join("stacks.json");
     let set = |name: &str, value: &Path| format!("set ${name} = \"{}\"", value.display());
@@ -85,6 +89,7 @@ fn check(interpreter: &Interpreter, libraries: &[PathBuf], stops: usize) {
         .argument(&interpreter.path)
         .argument("-S")
         .argument(program("native_chains.py"))
+        .argument(part)
         .arguments(libraries)
         .run()
         .success();
@@ -125,12 +130,27 @@ fn with_symbols() -> impl Iterator<Item = &'static Interpreter> {
 #[test]
 fn native_stacks_equal_gdbs() {
     let libraries = [
-        shared_library("native_chains.c", "native_chains.so", &OPTIONS),
-        shared_library("native_chains.cpp", "native_chains_cpp.so", &OPTIONS),
+        build("native_chains.c", "native_chains.so", &[]),
+        build("native_chains.cpp", "native_chains_cpp.so", &[]),
     ];
     for_each(
         with_symbols(),
         |one| one.name.clone(),
-        |interpreter| check(interpreter, &libraries, 34),
+        |interpreter| check(interpreter, "loaded", &libraries, 34),
+    );
+}
+
+/// Libraries that were closed, each with another in its place later.
+#[test]
+fn native_stacks_of_unloaded_libraries_equal_gdbs() {
+    let libraries = [("of_the_first", 64), ("of_the_other", 640)].map(|(name, room)| {
+        let defined = [format!("-DNAME={name}"), format!("-DROOM={room}")];
+        let defined = defined.each_ref().map(String::as_str);
+        build("native_unloaded.c", &format!("native_{name}.so"), &defined)
+    });
+    for_each(
+        with_symbols(),
+        |one| one.name.clone(),
+        |interpreter| check(interpreter, "unloaded", &libraries, 8),
     );
 }

@@ -1,9 +1,13 @@
-"""Runs the chains of native_chains.c and .cpp, each with a size of its own. Arguments: their libraries."""
+"""Runs the chains of native_chains.c and .cpp, or of libraries that take each other's place, each with a size of its own.
 
+Arguments: `loaded` and the libraries of native_chains.c and native_chains.cpp, or `unloaded` and those of native_unloaded.c.
+"""
+
+import _ctypes
 import ctypes
 import sys
 
-c, cpp = (ctypes.PyDLL(path) for path in sys.argv[1:])
+paths = sys.argv[2:]
 callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int)
 size_of = ctypes.c_size_t
 sizes = iter(range(100_003, 200_000, 1013))
@@ -50,12 +54,25 @@ def generator():
     yield c.chain_1(size_of(next(sizes)))
 
 
-def everything():
+def unloaded():
+    for path in paths:
+        library = ctypes.PyDLL(path)
+        library.enter(size_of(next(sizes)))
+        library.enter(size_of(next(sizes)))
+        _ctypes.dlclose(library._handle)
+
+
+def loaded():
     plain()
     called_back()
     in_cpp()
     list(generator())
 
 
-everything()
-everything()  # known by now, on another line
+if sys.argv[1] == "loaded":
+    c, cpp = (ctypes.PyDLL(path) for path in paths)
+    loaded()
+    loaded()  # known by now, on another line
+else:
+    unloaded()
+    unloaded()
