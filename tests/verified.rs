@@ -50,7 +50,7 @@ fn caches_equal_a_plain_walk_in_random_shapes_on_every_interpreter() {
     for_each(
         with_stacks(),
         |one| one.name.clone(),
-        |interpreter| check(interpreter, "shapes", &["2000", "7"], 500_000),
+        |interpreter| check(interpreter, "shapes", &["300", "7"], 50_000),
     );
 }
 

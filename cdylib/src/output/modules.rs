@@ -122,11 +122,15 @@ fn build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// One line of `/proc/self/maps` about a file: start, end, offset, path.
+/// One line of `/proc/self/maps` about executable pages of a file: start, end, offset, path.
 fn parse_line(line: &str) -> Option<(u64, u64, u64, &str)> {
     let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
-    let _permissions = words.next()?;
+    // What is not executable comes and goes unseen by us (the loader's own cache, say), and holds no code.
+    let permissions = words.next()?;
+    if !permissions.contains('x') {
+        return None;
+    }
     let offset = words.next()?;
     let path = words.nth(2)?.trim_start();
     let number = |text| u64::from_str_radix(text, 16).ok();
@@ -231,6 +235,7 @@ mod tests {
         for line in [
             "",
             "7f00-7f10 rw-p 0 00:00 0 ",
+            "7f00-7f10 r--p 00000000 fe:00 123 /etc/ld.so.cache",
             "7f00-7f10 rw-p 0 00:00 0          [heap]",
             "x-y r 0 0 0 /a",
         ] {
