@@ -197,6 +197,14 @@ impl Event {
         }
     }
 
+    /// Whether a block's event is about a mapping.
+    #[inline(always)]
+    pub(crate) fn is_mapping(self) -> bool {
+        // Of the domains' numbers only that of `Mmap` has the highest bit.
+        const { assert!(Domain::Mmap as u64 == 4) };
+        self.head & 4 << 3 != 0
+    }
+
     /// What a control event says.
     pub(crate) fn control_kind(self) -> Control {
         match (self.head >> 3) & 7 {

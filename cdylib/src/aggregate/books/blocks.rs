@@ -81,8 +81,8 @@ impl Books {
     fn retire(&mut self, block: Block, temporary: bool) {
         let (peak, shown) = (self.peak, self.shown);
         let site = self.site(block.site);
-        let domain = usize::from(site.domain);
-        if shown.get(domain) != Some(&true) {
+        let domain = usize::from(site.domain) % shown.len();
+        if !shown[domain] {
             return;
         }
         site.tally.death(block.size, peak);

@@ -171,9 +171,40 @@ impl Books {
         }
     }
 
-    /// Applies one event of a thread.
-    #[inline]
+    /// Applies one event of a thread. The usual ones, births and deaths of blocks whose event says all, become part of the
+    /// caller's loop.
+    #[inline(always)]
     pub(crate) fn apply(&mut self, thread: &mut ThreadState, event: Event) {
+        let is_plain = thread.wide.is_none() && !event.is_mapping();
+        match event.kind() {
+            Kind::Birth if is_plain => {
+                let low = event.size_low();
+                let request = Request {
+                    size: low,
+                    served: low + event.slack(),
+                };
+                self.note_event(thread, low);
+                self.birth(thread, event, request);
+            }
+            Kind::Death if is_plain => {
+                self.note_event(thread, 0);
+                self.death(thread, event);
+            }
+            _ => self.apply_otherwise(thread, event),
+        }
+    }
+
+    #[inline(always)]
+    fn note_event(&mut self, thread: &mut ThreadState, size: u64) {
+        self.quality.events += 1;
+        let rise = thread.exposure.note_event(size);
+        if rise != 0 && !self.frozen {
+            self.quality.peak_error_bytes += rise;
+        }
+    }
+
+    #[inline(never)]
+    fn apply_otherwise(&mut self, thread: &mut ThreadState, event: Event) {
         match event.kind() {
             Kind::Wide => {
                 thread.wide = Some((event.size_high(), event.body()));
@@ -183,7 +214,6 @@ impl Books {
             Kind::Control => return self.control(event),
             _ => {}
         }
-        self.quality.events += 1;
         let low = event.size_low();
         let request = match thread.wide.take() {
             None => Request {
@@ -195,14 +225,11 @@ impl Books {
                 served,
             },
         };
-        if event.domain() == Domain::Mmap {
-            thread.exposure.note_event(0); // the total leaves mappings out
+        if event.is_mapping() {
+            self.note_event(thread, 0); // the total leaves mappings out
             return self.mapping(thread, event, request);
         }
-        let rise = thread.exposure.note_event(request.size);
-        if rise != 0 && !self.frozen {
-            self.quality.peak_error_bytes += rise;
-        }
+        self.note_event(thread, request.size);
         match event.kind() {
             Kind::Birth => self.birth(thread, event, request),
             Kind::Death => self.death(thread, event),
