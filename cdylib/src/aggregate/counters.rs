@@ -56,6 +56,15 @@ impl Tally {
         self.leave(size, peak);
     }
 
+    /// A block was born and freed at once.
+    #[inline(always)]
+    pub(crate) fn brief(&mut self, size: u64, served: u64) {
+        self.allocations += 1;
+        self.frees += 1;
+        self.temporary += 1;
+        self.asked(size, served);
+    }
+
     /// Bytes were asked for.
     #[inline(always)]
     pub(crate) fn asked(&mut self, size: u64, served: u64) {

@@ -251,6 +251,15 @@ impl LiveTable {
         Ok(old)
     }
 
+    /// Whether blocks were at an address, and none is there now.
+    #[inline(always)]
+    pub(crate) fn is_free(&mut self, address: u64) -> bool {
+        self.leaf(address).is_some_and(|leaf| {
+            let at = leaf.index(address);
+            (address & 8 == 0 || leaf.shift == 3) && leaf.slots().get(at) == Some(&0)
+        })
+    }
+
     /// Takes the block at an address out.
     #[inline(always)]
     pub(crate) fn remove(&mut self, address: u64) -> Option<Block> {

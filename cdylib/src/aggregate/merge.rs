@@ -198,6 +198,12 @@ fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books
                 }
                 reader.segment = segment;
             }
+            if let Some(&next) = events.get(position + 1)
+                && books.apply_brief(&mut reader.thread, event, next)
+            {
+                position += 2;
+                continue;
+            }
             books.apply(&mut reader.thread, event);
             position += 1;
         }

@@ -75,6 +75,21 @@ impl Sizes {
         }
     }
 
+    /// A block of this size was allocated and freed.
+    #[inline]
+    pub(crate) fn brief(&mut self, size: u64) {
+        match self.exact.get_mut(size as usize) {
+            Some(entry) => {
+                entry.allocated += 1;
+                entry.freed += 1;
+            }
+            None => {
+                self.allocated(size);
+                self.freed(size);
+            }
+        }
+    }
+
     /// Puts other counts in the place of all: rows of size, number, bytes; what is live is not known.
     pub(crate) fn replace(&mut self, rows: &[(u64, u64, u64)]) {
         let written = core::mem::take(&mut self.written);

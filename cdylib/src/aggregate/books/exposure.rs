@@ -37,6 +37,12 @@ impl Exposure {
         }
     }
 
+    /// Whether the next event is the first of a segment that follows another thread's.
+    #[inline(always)]
+    pub(super) fn is_at_edge(&self) -> bool {
+        self.at_edge
+    }
+
     /// An event that is no mark: `in_bytes` come with it, or 0.
     #[inline(always)]
     pub(super) fn note_event(&mut self, in_bytes: u64) -> u64 {

@@ -4,6 +4,7 @@
 //! After the freeze only `shutdown` moves. Pure: no I/O, no clock, no threads.
 
 mod blocks;
+mod brief;
 mod exposure;
 mod mappings;
 mod ranges;
@@ -98,6 +99,12 @@ impl Extremes {
     #[inline(always)]
     fn leave(&mut self, size: u64) {
         self.live_bytes = self.live_bytes.wrapping_sub(size);
+    }
+
+    /// Whether so much more would be no new maximum.
+    #[inline(always)]
+    fn has_room_for(&self, size: u64) -> bool {
+        self.live_bytes.wrapping_add(size) <= self.max_live_bytes
     }
 
     /// Whether the live bytes are higher than ever.

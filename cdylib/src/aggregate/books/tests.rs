@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pytrace_format::record::{Counters, Domain};
+use pytrace_format::record::{Counters, Domain, Moment};
 
 use super::{Books, ThreadState};
 use crate::events::event::{Control, Event, Kind};
@@ -319,4 +319,107 @@ fn sums_and_peak_agree_with_a_plain_model() {
     }
     assert_eq!(books.total_extremes().max_live_bytes, most);
     assert_eq!(books.counters(None).peak_bytes, most);
+}
+
+/// Everything that the books say, in a form that can be compared.
+fn said(books: &mut Books) -> Vec<String> {
+    let mut said = vec![format!("{:?}", books.quality)];
+    for domain in Domain::ALL {
+        let extremes = books.domains[domain as usize];
+        said.push(format!("{:?} {extremes:?}", books.counters(Some(domain))));
+        said.push(format!("{:?}", books.sizes[domain as usize].buckets()));
+    }
+    said.push(format!("{:?} {:?}", books.total_extremes(), books.peak));
+    for moment in [Moment::ExitByEvents, Moment::Peak] {
+        said.push(format!("{:?}", books.pools.state(moment, books.peak)));
+    }
+    let mut changed = books.take_changed_sites();
+    changed.sort_unstable();
+    said.push(format!("{changed:?}"));
+    let peak = books.peak;
+    said.extend(
+        books
+            .sites()
+            .iter()
+            .map(|row| format!("{:?}", row.tally.record(peak))),
+    );
+    said
+}
+
+#[test]
+fn brief_blocks_change_the_books_as_birth_and_death_do() {
+    let mut seed = 11u64;
+    let mut random = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) % below
+    };
+    let (mut one_by_one, mut in_pairs) = (Ledger::new(), Ledger::new());
+    for ledger in [&mut one_by_one, &mut in_pairs] {
+        let arena = Event::control(Control::ArenaMapped, BASE, 1 << 20);
+        ledger.books.apply(&mut ledger.thread, arena);
+    }
+    let mut events = Vec::new();
+    for step in 0..40_000u64 {
+        let site = 5 + random(40) as u32;
+        // Pools hold blocks of one class, and no others.
+        let is_pooled = random(2) == 0;
+        let (address, size, served, domain) = if is_pooled {
+            let pool = random(4) as usize;
+            let served = 64 * (pool as u64 + 1);
+            let block = random((1 << 14) / served) as usize * served as usize;
+            let address = BASE + (pool << 14) + block;
+            (address, served - random(16), served, Domain::Object)
+        } else {
+            let address = BASE + (1 << 20) + 64 * random(3000) as usize;
+            let size = [random(512), random(4000)][random(9) as usize / 8];
+            let domain = Domain::ALL[random(5) as usize];
+            (address, size, (size + 15).max(16) & !15, domain)
+        };
+        let kind = if domain == Domain::Mmap {
+            Kind::Birth
+        } else {
+            [Kind::Birth, Kind::ResizeIn][random(12) as usize / 11]
+        };
+        events.push(Event::block(
+            kind, domain, address, size, served, is_pooled, site,
+        ));
+        match random(10) {
+            0 => {}
+            1 => events.push(Event::inner_death(domain, address)),
+            2 => events.push(event(Kind::Death, domain, address + 32, 0, 0)),
+            _ => events.push(event(Kind::Death, domain, address, 0, 0)),
+        }
+        if random(50) == 0 {
+            events.push(Event::segment(1 + step));
+        }
+        if random(90) == 0 {
+            events.push(Event::wide_prefix(5 << 32, 6 << 32));
+        }
+    }
+    let mut brief = 0;
+    let mut at = 0;
+    while at < events.len() {
+        let Ledger { books, thread } = &mut in_pairs;
+        let together = events
+            .get(at + 1)
+            .is_some_and(|&next| books.apply_brief(thread, events[at], next));
+        if !together {
+            books.apply(thread, events[at]);
+        }
+        let taken = 1 + usize::from(together);
+        brief += usize::from(together);
+        for &event in &events[at..at + taken] {
+            one_by_one.books.apply(&mut one_by_one.thread, event);
+        }
+        at += taken;
+        if at % 997 < 2 {
+            assert_eq!(
+                said(&mut one_by_one.books),
+                said(&mut in_pairs.books),
+                "event {at}"
+            );
+        }
+    }
+    assert!(brief > events.len() / 8, "{brief} of {}", events.len());
+    assert_eq!(said(&mut one_by_one.books), said(&mut in_pairs.books));
 }
