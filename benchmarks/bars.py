@@ -6,7 +6,7 @@ A bar is judged from a complete measurement only: the mean of three programs say
 from dataclasses import dataclass
 from statistics import median
 
-from .catalogue import DEEP, DEEP_SETS, PYPERFORMANCE, START, STORM
+from .catalogue import DEEP, PYPERFORMANCE, START, STORM
 from .configurations import MEMRAY_PYTHON, MEMRAY_PYTHON_NATIVE, NATIVE, PYTRACE, SITES, UNTRACED
 from .ratios import added, eleven, geometric_mean, ratio
 
@@ -18,7 +18,6 @@ WORST = "worst of the eleven"
 RATIO_BARS = {
     STORM: (1.15, 1.5, 1.75),
     DEEP: (1.10, 1.8, 1.9),
-    DEEP_SETS: (1.10, 1.8, 1.9),
     MEAN: (1.05, 1.20, 1.35),
     WORST: (1.15, 1.45, 1.65),
 }

@@ -20,8 +20,6 @@ PYPERFORMANCE = {
 }
 STORM = "alloc storm"
 DEEP = "64-deep storm"
-# The bars were set on a storm of 64 ns a pair below 64 frames; plain objects take less than half of that.
-DEEP_SETS = "64-deep storm of sets"
 START = "python -c pass"
 STORMS = (STORM, DEEP)
 QUICK = (*STORMS, "json_loads", "raytrace", "regex_compile")
@@ -42,9 +40,6 @@ def programs(setup):
     all_programs = [
         Program(STORM, (own / "storm.py", 4_125_000, 0), "33 M small objects, each freed at once"),
         Program(DEEP, (own / "storm.py", 1_750_000, 64), "14 M small objects at the bottom of 64 Python frames"),
-        Program(
-            DEEP_SETS, (own / "storm.py", 1_750_000, 64, "set"), "14 M empty sets at the bottom of 64 Python frames"
-        ),
         Program("8 threads", (own / "exchange.py", 8, 2400), "19 M objects that another thread frees"),
         Program("10 M live", (own / "live.py", 10_000_000), "10 M objects that stay until the end"),
     ]

@@ -1,14 +1,11 @@
-"""Allocates and frees small objects as fast as Python can: storm.py ROUNDS DEPTH [set], eight objects a round, below DEPTH frames.
-
-They are plain objects, which is as fast as it goes, or empty sets, which take twice as long to make.
-"""
+"""Allocates and frees small objects as fast as Python can: storm.py ROUNDS DEPTH, eight objects a round, below DEPTH frames."""
 
 import sys
 from itertools import repeat
 
 
 def storm(rounds):
-    o = set if "set" in sys.argv[3:] else object
+    o = object
     for _ in repeat(None, rounds):
         o()
         o()

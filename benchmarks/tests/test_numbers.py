@@ -61,9 +61,9 @@ class Bars(unittest.TestCase):
 
     def test_met_and_missed(self):
         cells = bars.ratio_cells(self.eleven(1.2, 5.0))
-        self.assertEqual([cells[row][1].is_met for row in cells], [True, None, None, True, True])
+        self.assertEqual([cells[row][1].is_met for row in cells], [True, None, True, True])
         cells = bars.ratio_cells(self.eleven(1.46, 5.0))
-        self.assertEqual([cells[row][1].is_met for row in cells], [True, None, None, False, False])
+        self.assertEqual([cells[row][1].is_met for row in cells], [True, None, False, False])
 
     def test_ten_programs_do_not_make_a_mean_of_eleven(self):
         runs = self.eleven(1.0, 5.0)

@@ -90,6 +90,10 @@ const UNLOADING_PATIENCE_NS: u64 = 100_000_000;
 /// threads right after `fork` and warns of more than one.
 const FORK_PAUSE_NS: u64 = 20_000_000;
 
+/// Full buffers for which the background thread is woken. Fewer wait for its next look: a wake-up is a system call of the
+/// program's thread, and in a virtual machine a costly one.
+const WORTH_WAKING: usize = 4;
+
 /// How often the live table's memory is looked at, nanoseconds.
 const TABLE_LOOK_NS: u64 = 1_000_000_000;
 
@@ -442,7 +446,9 @@ impl Session {
             self.flush_if_due(&mut aggregator);
         }
         self.saturated.store(false, Ordering::Relaxed);
-        self.wake_background();
+        if self.transport.waiting() >= WORTH_WAKING {
+            self.wake_background();
+        }
         Some(empty)
     }
 
