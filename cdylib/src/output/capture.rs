@@ -137,6 +137,19 @@ impl Capture {
     }
 }
 
+/// Makes the table of descriptors large enough for the capture's, while the process has one thread. Later the kernel waits
+/// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
+pub(crate) fn reserve_descriptor() {
+    let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
+    for fd in standard {
+        let reserved = syscall::duplicate_above(fd, LOWEST_FD);
+        if !syscall::is_error(reserved) {
+            syscall::close(reserved as i32);
+            return;
+        }
+    }
+}
+
 /// Moves a descriptor out of the program's way, if the limit allows.
 fn move_up(fd: i32) -> i32 {
     let moved = syscall::duplicate_above(fd, LOWEST_FD);

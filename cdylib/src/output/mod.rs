@@ -3,7 +3,7 @@
 //! Invariant: entered with the aggregator's lock held, by the background thread or by the thread that ends the process.
 //! Any trouble with the file ends the capture with one line on stderr; the program goes on.
 
-mod capture;
+pub(crate) mod capture;
 mod elf;
 mod modules;
 mod naming;
