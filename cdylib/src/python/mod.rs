@@ -236,10 +236,10 @@ impl Python {
             .is_initialized
             // SAFETY: `int Py_IsInitialized(void)` reads a flag.
             .is_some_and(|function| unsafe { function() } != 0);
-        // SAFETY: reads a thread-local or a global and returns it.
         is_initialized
             && self
                 .any_thread_state
+                // SAFETY: reads a thread-local or a global and returns it.
                 .is_none_or(|function| !unsafe { function() }.is_null())
     }
 

@@ -76,11 +76,25 @@ struct RecentSite {
     site: u32,
 }
 
-/// The node of a frame under its caller's node; or, with [`SEGMENT`] in `parent`, of native frames.
-#[derive(Clone, Copy)]
-struct RecentChild {
+/// What tells a node within a thread: a frame's position under its caller's node; or, with [`SEGMENT`] in `parent`, the number of
+/// a segment of native frames.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ChildKey {
     position: u64,
     parent: u32,
+}
+
+impl ChildKey {
+    #[inline(always)]
+    fn mixed(self) -> u64 {
+        self.position ^ u64::from(self.parent) << 40
+    }
+}
+
+/// A node that was asked for lately.
+#[derive(Clone, Copy)]
+struct RecentChild {
+    key: ChildKey,
     node: u32,
 }
 
@@ -96,8 +110,10 @@ const EMPTY_SITE: RecentSite = RecentSite {
     site: 0,
 };
 const EMPTY_CHILD: RecentChild = RecentChild {
-    position: 0,
-    parent: NOWHERE,
+    key: ChildKey {
+        position: 0,
+        parent: NOWHERE,
+    },
     node: 0,
 };
 
@@ -345,21 +361,14 @@ impl StackCache {
         if segment == NO_FRAMES {
             return outside;
         }
-        let position = u64::from(segment);
-        let parent = outside | SEGMENT;
-        let key = position ^ u64::from(parent) << 40;
-        let recent = self.children.at(key);
-        if recent.position == position && recent.parent == parent {
-            return recent.node;
-        }
-        let node = intern::extended(outside, segment);
-        let found = RecentChild {
-            position,
-            parent,
-            node,
+        let key = ChildKey {
+            position: u64::from(segment),
+            parent: outside | SEGMENT,
         };
-        self.children.put(key, found);
-        node
+        match self.recent_child(key) {
+            Some(node) => node,
+            None => self.remember_child(key, intern::extended(outside, segment)),
+        }
     }
 
     /// The native frames between an entry and its caller.
@@ -420,11 +429,12 @@ impl StackCache {
     #[inline(always)]
     unsafe fn child(&mut self, python: &Python, parent: u32, entry: Entry) -> u32 {
         let layout = python.layout();
-        let position = entry.position;
-        let key = position ^ u64::from(parent) << 40;
-        let recent = self.children.at(key);
-        if recent.position == position && recent.parent == parent {
-            return recent.node;
+        let key = ChildKey {
+            position: entry.position,
+            parent,
+        };
+        if let Some(node) = self.recent_child(key) {
+            return node;
         }
         // SAFETY: the caller's promise.
         if unsafe { layout.is_shim(entry.frame) } {
@@ -435,13 +445,17 @@ impl StackCache {
         if place.is_incomplete {
             return parent; // for now: see `site`
         }
-        let node = intern::python_child(python, parent, place);
-        let found = RecentChild {
-            position,
-            parent,
-            node,
-        };
-        self.children.put(key, found);
+        self.remember_child(key, intern::python_child(python, parent, place))
+    }
+
+    #[inline(always)]
+    fn recent_child(&self, key: ChildKey) -> Option<u32> {
+        let recent = self.children.at(key.mixed());
+        (recent.key == key).then_some(recent.node)
+    }
+
+    fn remember_child(&mut self, key: ChildKey, node: u32) -> u32 {
+        self.children.put(key.mixed(), RecentChild { key, node });
         node
     }
 

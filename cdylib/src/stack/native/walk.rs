@@ -13,6 +13,9 @@ use crate::sys::memory_map::{self, Region};
 const RULES: usize = 512;
 /// Frames of one path or segment; beyond, the stack is cut and counted.
 const MOST_FRAMES: usize = 1024;
+/// How often the system is asked for the stack's bounds in vain (there is no /proc, or no descriptor for it): asking takes a
+/// system call, which must not become a habit of every event.
+const MOST_VAIN_LOOKS: u32 = 16;
 
 /// A value and where it was saved on the stack; address 0: it is still in its register.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(super) fn place_in(size: usize, key: usize) -> usize {
 /// Walks the stack of one thread.
 pub(super) struct Walker {
     stack: Region,
+    /// How often the system did not tell the stack's bounds.
+    vain_looks: u32,
     rules: [Rule; RULES],
     /// The return addresses of the latest walk, innermost first.
     pub(super) frames: Vec<usize>,
@@ -83,6 +88,7 @@ impl Walker {
         // SAFETY: the caller's promise; every field is written.
         unsafe {
             (&raw mut (*to).stack).write(Region::default());
+            (&raw mut (*to).vain_looks).write(0);
             for at in 0..RULES {
                 (&raw mut (*to).rules[at]).write(Rule::EMPTY);
             }
@@ -222,7 +228,13 @@ impl Walker {
         if self.stack.holds_word(slot) {
             return false;
         }
-        let found = memory_map::region_of(slot).unwrap_or_default();
+        if self.vain_looks >= MOST_VAIN_LOOKS {
+            return false;
+        }
+        let Some(found) = memory_map::region_of(slot) else {
+            self.vain_looks += 1;
+            return false;
+        };
         // A main thread's stack grows at its start; another end is another stack.
         let is_another = found.end != self.stack.end;
         self.stack = found;
