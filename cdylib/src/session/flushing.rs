@@ -1,0 +1,102 @@
+//! Keeping the books and the capture up to date: applying what the threads published, and writing what changed.
+//!
+//! Invariant: entered with the aggregator's lock, or taking it.
+
+use core::sync::atomic::Ordering;
+
+use pytrace_format::record::Ended;
+
+use super::{Aggregator, Session, Slots};
+use crate::sys::{clock, syscall};
+
+/// How often the live table's memory is looked at, nanoseconds.
+const TABLE_LOOK_NS: u64 = 1_000_000_000;
+
+impl Session {
+    /// Applies everything that is published.
+    pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
+        let cpu_before = clock::thread_cpu_ns();
+        aggregator.books.now_ns = self.end_ns();
+        if self.is_counting() {
+            self.add_up(aggregator);
+        }
+        loop {
+            let applied = aggregator.merge.pass(
+                || self.slots.lock().all.clone(),
+                &self.transport,
+                &mut aggregator.books,
+            );
+            if applied == 0 || self.transport.waiting() == 0 {
+                break;
+            }
+        }
+        aggregator.own_cpu_ns += clock::thread_cpu_ns().saturating_sub(cpu_before);
+    }
+
+    /// Writes to the capture if an interval has passed since it was last written.
+    pub(super) fn flush_if_due(&self, aggregator: &mut Aggregator) {
+        let now_ns = self.end_ns();
+        if now_ns >= aggregator.output.next_flush_ns() && self.may_write(aggregator) {
+            self.complete_quality(aggregator);
+            let Aggregator { books, output, .. } = aggregator;
+            output.flush(self, books, now_ns, Ended::Running);
+            self.reclaim_slots(aggregator);
+        }
+    }
+
+    /// Gives the slots of threads that have ended to new ones.
+    pub(super) fn reclaim_slots(&self, aggregator: &mut Aggregator) {
+        let mut slots = self.slots.lock();
+        let Slots { all, free } = &mut *slots;
+        for slot in all.iter() {
+            let thread_id = slot.thread_id();
+            if thread_id != 0
+                && (self.is_counting() || aggregator.merge.is_drained(slot))
+                && !syscall::thread_exists(self.pid, thread_id)
+            {
+                aggregator.merge.forget_thread(slot);
+                slot.own(0);
+                // SAFETY: its thread has ended, and nobody else has the slot.
+                unsafe { slot.stacks() }.forget_owner();
+                free.push(slot);
+            }
+        }
+    }
+
+    /// Puts in what the books cannot know.
+    pub(super) fn complete_quality(&self, aggregator: &mut Aggregator) {
+        aggregator.merge.end_segments(&mut aggregator.books);
+        let lost_in_slots: u64 = self.slots.lock().all.iter().map(|slot| slot.lost()).sum();
+        let quality = &mut aggregator.books.quality;
+        quality.lost_events = lost_in_slots + self.unslotted_losses.load(Ordering::Relaxed);
+        quality.truncated_stacks = crate::stack::intern::truncated_stacks();
+        quality.own_cpu_ns = aggregator.own_cpu_ns;
+        // The table's leaves are mostly address space; looking at them takes a system call each, so not at every flush.
+        let now_ns = self.now_ns();
+        if self.ended.load(Ordering::Relaxed)
+            || now_ns > aggregator.table_looked_at_ns + TABLE_LOOK_NS
+        {
+            aggregator.table_looked_at_ns = now_ns;
+            let (mapped, resident) = aggregator.books.table_memory();
+            aggregator.table_untouched_bytes = mapped.saturating_sub(resident);
+        }
+        aggregator.books.quality.own_memory_bytes =
+            crate::sys::heap::mapped_bytes().saturating_sub(aggregator.table_untouched_bytes);
+    }
+
+    /// Applies and writes everything, now.
+    pub(crate) fn flush(&self) {
+        if !self.is_this_process() {
+            return;
+        }
+        let mut aggregator = self.aggregator.lock();
+        self.pump(&mut aggregator);
+        if !self.may_write(&aggregator) {
+            return;
+        }
+        self.complete_quality(&mut aggregator);
+        let now_ns = self.end_ns();
+        let Aggregator { books, output, .. } = &mut *aggregator;
+        output.flush(self, books, now_ns, Ended::Running);
+    }
+}

@@ -1,0 +1,424 @@
+//! The tracing of one process: everything that lives from the constructor to the end, and the ways through it.
+//!
+//! ```text
+//!             Python found            pytrace_pause            first hook that sees
+//!   Off ─────────────────► Recording ◄────────────► Paused     the tear-down
+//!    ▲                         │  └───────────────────┴──────────► TearDown
+//!    │ trouble                 │ exit, exec, fatal signal             │ exit
+//!    └──────────── Off ◄───────┴──────────────────────────────────────┘
+//! ```
+//! Invariant: a session is never freed. A forked child abandons its parent's and begins its own.
+
+mod background;
+mod counting;
+mod ending;
+mod flushing;
+pub(crate) mod state;
+
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use pytrace_format::record::{Allocator, Mark, Mode, Native, Pymalloc};
+
+use crate::aggregate::books::Books;
+use crate::aggregate::merge::Merge;
+use crate::events::buffer::Buffer;
+use crate::events::event::{Control, Event};
+use crate::events::slot::{SEGMENTS, Slot};
+use crate::events::transport::{CAPACITY, CROWDED, Transport};
+use crate::output::Output;
+use crate::python::Python;
+use crate::python::arenas::Arenas;
+use crate::settings::Settings;
+use crate::stack::intern::{self, Interner};
+use crate::stack::native::Rules;
+use crate::sys::lock::Lock;
+use crate::sys::{clock, syscall};
+use crate::thread;
+use background::Background;
+use ending::TearDown;
+
+static STATE: AtomicU8 = AtomicU8::new(state::OFF);
+
+/// What the hooks do now.
+#[inline(always)]
+pub(crate) fn state() -> u8 {
+    STATE.load(Ordering::Relaxed)
+}
+
+/// Goes from one state to another, if it is in that one; flags stay.
+fn change_state(from: u8, to: u8) {
+    // Nobody is left to tell when the state is another by now.
+    let _ = STATE.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+        (now & !state::FLAGS == from).then_some(to | now & state::FLAGS)
+    });
+}
+
+/// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
+const MOST_SLOTS: usize = 65_535;
+/// How long a hook waits for room before it counts events as lost, nanoseconds.
+const PATIENCE_NS: u64 = 100_000_000;
+/// How long the unloading of an object waits for the aggregator's lock, nanoseconds.
+const UNLOADING_PATIENCE_NS: u64 = 100_000_000;
+
+/// Full buffers for which the background thread is woken. Fewer wait for its next look: a wake-up is a system call of the
+/// program's thread, and in a virtual machine a costly one.
+const WORTH_WAKING: usize = 4;
+
+/// Who serves small blocks, as the first of them showed.
+pub(crate) mod served_by {
+    pub(crate) const UNKNOWN: u8 = 0;
+    /// Pools of 4 KiB or 16 KiB in arenas.
+    pub(crate) const PYMALLOC: u8 = 1;
+    /// libc's malloc.
+    pub(crate) const MALLOC: u8 = 2;
+    /// Neither: what it sets aside cannot be seen.
+    pub(crate) const MIMALLOC: u8 = 3;
+}
+
+/// The slots, by name − 1, and those without an owner.
+struct Slots {
+    all: Vec<&'static Slot>,
+    free: Vec<&'static Slot>,
+}
+
+/// What the lock of the aggregator guards.
+pub(crate) struct Aggregator {
+    merge: Merge,
+    pub(crate) books: Books,
+    pub(crate) output: Output,
+    own_cpu_ns: u64,
+    /// Calls that the threads had counted when they were last added up.
+    calls_counted: u64,
+    /// Bytes of the live table's address space that are not in memory, and when that was looked at.
+    table_untouched_bytes: u64,
+    table_looked_at_ns: u64,
+}
+
+/// One process's tracing.
+pub(crate) struct Session {
+    /// The interpreter that is traced.
+    pub(crate) python: &'static Python,
+    /// What of a caller's address is kept: all, or nothing when callers are not wanted.
+    pub(crate) caller_mask: usize,
+    /// Python frames kept per stack; 0: all.
+    pub(crate) depth: usize,
+    pub(crate) settings: Settings,
+    pub(crate) tree: String,
+    pub(crate) pid: u32,
+    is_forked_child: bool,
+    pub(crate) started_ns: u64,
+    pub(crate) started_unix_ns: u64,
+    transport: Transport,
+    slots: Lock<Slots>,
+    pub(crate) interner: Lock<Interner>,
+    /// How to leave native frames.
+    pub(crate) rules: Lock<Rules>,
+    pub(crate) arenas: Lock<Arenas>,
+    pub(crate) aggregator: Lock<Aggregator>,
+    background: Lock<Background>,
+    background_started: AtomicBool,
+    /// The channel was full for longer than a hook waits.
+    saturated: AtomicBool,
+    background_must_end: AtomicBool,
+    /// The background thread sleeps on it; 1: it sleeps.
+    asleep: AtomicU32,
+    pub(crate) marks: Lock<Vec<Mark>>,
+    /// The pools as they were walked at the end of the program.
+    pub(crate) walked: Lock<Option<Pymalloc>>,
+    pub(crate) tear_down: TearDown,
+    frozen_at_ns: AtomicU64,
+    /// When this process forked last; 0: never.
+    forked_at_ns: AtomicU64,
+    ended: AtomicBool,
+    pub(crate) served_by: AtomicU8,
+    /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
+    pub(crate) pool_bytes: AtomicU32,
+    pub(crate) debug_hooks: AtomicBool,
+    unslotted_losses: AtomicU64,
+}
+
+static CURRENT: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The session of this process, once there is one.
+#[inline(always)]
+pub(crate) fn current() -> Option<&'static Session> {
+    // SAFETY: null or a leaked session, published by `begin` with Release.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+/// Begins the tracing of this process.
+pub(crate) fn begin(
+    python: &'static Python,
+    settings: Settings,
+    tree: String,
+    is_forked_child: bool,
+) -> &'static Session {
+    SEGMENTS.reset();
+    let paused = settings.start_paused;
+    let shown = settings.shown;
+    let session = Box::leak(Box::new(Session {
+        python,
+        caller_mask: if settings.native == Native::Off {
+            0
+        } else {
+            usize::MAX
+        },
+        depth: settings.depth,
+        settings,
+        tree,
+        pid: syscall::process_id(),
+        is_forked_child,
+        started_ns: clock::monotonic_ns(),
+        started_unix_ns: clock::unix_ns(),
+        transport: Transport::new(),
+        slots: Lock::new(Slots {
+            all: Vec::new(),
+            free: Vec::new(),
+        }),
+        interner: Interner::new(),
+        rules: Lock::new(Rules::new(python.loop_start)),
+        arenas: Lock::new(Arenas::default()),
+        aggregator: Lock::new(Aggregator {
+            merge: Merge::default(),
+            books: Books::new(shown, is_forked_child),
+            output: Output::new(),
+            own_cpu_ns: 0,
+            calls_counted: 0,
+            table_untouched_bytes: 0,
+            table_looked_at_ns: 0,
+        }),
+        background: Lock::new(Background::NotStarted),
+        background_started: AtomicBool::new(false),
+        saturated: AtomicBool::new(false),
+        background_must_end: AtomicBool::new(false),
+        asleep: AtomicU32::new(0),
+        marks: Lock::new(Vec::new()),
+        walked: Lock::new(None),
+        tear_down: TearDown::default(),
+        frozen_at_ns: AtomicU64::new(0),
+        forked_at_ns: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+        served_by: AtomicU8::new(served_by::UNKNOWN),
+        pool_bytes: AtomicU32::new(0),
+        debug_hooks: AtomicBool::new(false),
+        unslotted_losses: AtomicU64::new(0),
+    }));
+    CURRENT.store(session, Ordering::Release);
+    let counts = if session.is_counting() {
+        state::COUNTS
+    } else {
+        0
+    };
+    if paused {
+        session.pause();
+        STATE.store(state::PAUSED | counts, Ordering::Release);
+    } else {
+        STATE.store(state::RECORDING | counts, Ordering::Release);
+    }
+    if !is_forked_child {
+        session.want_background();
+    }
+    session
+}
+
+impl Session {
+    /// Begins a forked child's session: the parent's settings and what is still true of its interpreter.
+    pub(crate) fn begin_in_child(parent: &Session) {
+        let arenas = parent.arenas.try_lock().map(|arenas| arenas.inherited());
+        let was_paused = state() & !state::FLAGS == state::PAUSED;
+        let mut settings = parent.settings.clone();
+        settings.start_paused = was_paused;
+        stop();
+        let session = begin(parent.python, settings, parent.tree.clone(), true);
+        if let Some(arenas) = arenas {
+            session
+                .aggregator
+                .lock()
+                .books
+                .inherit_arenas(arenas.sizes());
+            *session.arenas.lock() = arenas;
+        }
+        session
+            .served_by
+            .store(parent.served_by.load(Ordering::Relaxed), Ordering::Relaxed);
+        session
+            .pool_bytes
+            .store(parent.pool_bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+        session.debug_hooks.store(
+            parent.debug_hooks.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Other allocators lie below the hooks from now on.
+    pub(crate) fn forget_allocator(&self) {
+        self.pool_bytes.store(0, Ordering::Release);
+        self.served_by.store(served_by::UNKNOWN, Ordering::Release);
+    }
+}
+
+/// The process is not traced: a forked child that was asked to be left alone.
+pub(crate) fn abandon() {
+    stop();
+    CURRENT.store(core::ptr::null_mut(), Ordering::Release);
+}
+
+/// Stops recording for good.
+pub(crate) fn stop() {
+    STATE.store(state::OFF, Ordering::Release);
+}
+
+impl Session {
+    /// Whether calls are only counted: no events, no background thread.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.settings.mode == Mode::Counts
+    }
+
+    /// Whether stacks have all their native frames.
+    #[inline(always)]
+    pub(crate) fn is_native_full(&self) -> bool {
+        self.settings.native == Native::Full
+    }
+
+    /// Objects are about to be unloaded: notes where the frames in them lie. Not if the aggregator is busy for long: then
+    /// those seen since the last flush stay without a place.
+    pub(crate) fn before_unloading(&self) {
+        if let Some(mut aggregator) = self.aggregator.lock_within(UNLOADING_PATIENCE_NS) {
+            aggregator.output.before_unloading(self);
+        }
+    }
+
+    /// Objects were unloaded: what is known of their code is forgotten.
+    pub(crate) fn after_unloading(&self) {
+        intern::note_unloading();
+        self.rules.lock().forget();
+    }
+
+    /// Time since the start, nanoseconds.
+    pub(crate) fn now_ns(&self) -> u64 {
+        clock::monotonic_ns().saturating_sub(self.started_ns)
+    }
+
+    /// Whether this is the process that the session was begun in: not a child made by a bare `clone` or `vfork`.
+    fn is_this_process(&self) -> bool {
+        syscall::process_id() == self.pid
+    }
+
+    /// Whether flushes may be written: by this process, and not behind the final record.
+    fn may_write(&self, aggregator: &Aggregator) -> bool {
+        self.is_this_process()
+            && !aggregator.output.is_prepared()
+            && !self.ended.load(Ordering::Acquire)
+    }
+
+    /// The calling thread's slot, given to it on its first event.
+    #[inline(always)]
+    pub(crate) fn slot(&self, word: &thread::Word) -> Option<&'static Slot> {
+        // SAFETY: null or a slot, which is never unmapped.
+        match unsafe { word.slot().as_ref() } {
+            Some(slot) => Some(slot),
+            None => self.take_slot(word),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_slot(&self, word: &thread::Word) -> Option<&'static Slot> {
+        let mut slots = self.slots.lock();
+        let slot = match slots.free.pop() {
+            Some(slot) => slot,
+            None => {
+                let name = u16::try_from(slots.all.len() + 1)
+                    .ok()
+                    .filter(|_| slots.all.len() < MOST_SLOTS);
+                let Some(slot) = name.and_then(|name| Slot::map(name, self.is_counting())) else {
+                    self.unslotted_losses.fetch_add(1, Ordering::Relaxed);
+                    return None;
+                };
+                slots.all.push(slot);
+                slot
+            }
+        };
+        slot.own(syscall::thread_id());
+        word.set_slot(core::ptr::from_ref(slot).cast_mut());
+        drop(slots);
+        self.python.warm_up();
+        Some(slot)
+    }
+
+    /// Takes a full buffer and gives an empty one. `None`: there was no room within [`PATIENCE_NS`].
+    /// Called by a thread in a hook, which owns `full`.
+    pub(crate) fn exchange(&self, full: Buffer, slot: u16, next_index: u64) -> Option<Buffer> {
+        if self.saturated.load(Ordering::Relaxed) && self.transport.waiting() >= CAPACITY {
+            // This was waited for once: until something is taken, events are counted as lost at once.
+            return None;
+        }
+        let empty = self.transport.empty_buffer()?;
+        empty.assign(slot, next_index);
+        let mut deadline = None;
+        while !self.transport.send(full) {
+            // Full: 64 MiB of events wait. Help, or give the aggregator a moment.
+            if let Some(mut aggregator) = self.aggregator.try_lock() {
+                self.pump(&mut aggregator);
+                continue;
+            }
+            let now = clock::monotonic_ns();
+            if now > *deadline.get_or_insert(now + PATIENCE_NS) {
+                self.saturated.store(true, Ordering::Relaxed);
+                self.transport.recycle(empty);
+                return None;
+            }
+            syscall::yield_processor();
+        }
+        let helps =
+            !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED;
+        if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
+            self.pump(&mut aggregator);
+            self.flush_if_due(&mut aggregator);
+        }
+        self.saturated.store(false, Ordering::Relaxed);
+        if self.transport.waiting() >= WORTH_WAKING {
+            self.wake_background();
+        }
+        Some(empty)
+    }
+
+    /// Names the present moment.
+    pub(crate) fn mark(&self, name: String) {
+        let at_ns = self.now_ns();
+        self.marks.lock().push(Mark { at_ns, name });
+    }
+
+    /// Says something that is about no block. Counted calls have no order to say it in.
+    fn control(&self, control: Control) {
+        if !self.is_counting()
+            && let Some(slot) = self.slot(thread::word())
+        {
+            slot.append(Event::control(control, 0, 0));
+        }
+    }
+
+    /// Pauses the recording of births.
+    pub(crate) fn pause(&self) {
+        self.control(Control::Paused);
+        change_state(state::RECORDING, state::PAUSED);
+    }
+
+    /// Resumes it.
+    pub(crate) fn resume(&self) {
+        self.control(Control::Resumed);
+        change_state(state::PAUSED, state::RECORDING);
+    }
+
+    /// Who serves small objects, for the report.
+    pub(crate) fn allocator(&self) -> Allocator {
+        let debug = self.debug_hooks.load(Ordering::Relaxed);
+        let pick = |plain, with_debug| if debug { with_debug } else { plain };
+        match self.served_by.load(Ordering::Relaxed) {
+            served_by::PYMALLOC => pick(Allocator::Pymalloc, Allocator::PymallocDebug),
+            served_by::MALLOC => pick(Allocator::Malloc, Allocator::MallocDebug),
+            served_by::MIMALLOC => pick(Allocator::Mimalloc, Allocator::MimallocDebug),
+            _ => Allocator::Unknown,
+        }
+    }
+}
