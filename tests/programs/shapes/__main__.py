@@ -34,7 +34,20 @@ def run(seed, count):
         go(rest)
 
 
+def noting_failures(print_failure):
+    """The failures of threads from now on; each is printed, too."""
+    failures = []
+
+    def note(failure):
+        failures.append(failure.exc_type)
+        print_failure(failure)
+
+    threading.excepthook = note
+    return failures
+
+
 def main(count, seed):
+    failures = noting_failures(threading.excepthook)
     # The order in which dead cycles are found would be the interpreter's choice.
     gc.disable()
     at_once = count // 16
@@ -45,6 +58,8 @@ def main(count, seed):
         thread.start()
     for thread in threads:
         thread.join()
+    if failures:
+        sys.exit(f"{len(failures)} threads failed")
     while gc.collect():  # a collection within another one does nothing: its garbage is still there
         pass
     json.dump({"frames": list(bottoms.frame_numbers), "blocks": bottoms.expected}, sys.stdout)

@@ -199,33 +199,35 @@ class Local(threading.local):
         go(rest)
 
 
+class Finder:
+    """Finds the modules that `imported` makes up. One for all threads: one that left the path while another thread looks
+    along it would have that thread step over its own."""
+
+    callbacks = {}
+
+    @classmethod
+    def find_spec(cls, name, path, target=None):
+        return importlib.machinery.ModuleSpec(name, cls) if name in cls.callbacks else None
+
+    @staticmethod
+    def create_module(spec):
+        return None
+
+    @classmethod
+    def exec_module(cls, module):
+        exec("call()", {"call": cls.callbacks.pop(module.__name__)})
+
+
+sys.meta_path.insert(0, Finder)
 imports = itertools.count()
 
 
 @link
 def imported(chain):
-    callback = once(chain)
     made = f"shapes_made_{next(imports)}"
-
-    class Finder:
-        @staticmethod
-        def find_spec(name, path, target=None):
-            return importlib.machinery.ModuleSpec(name, Finder) if name == made else None
-
-        @staticmethod
-        def create_module(spec):
-            return None
-
-        @staticmethod
-        def exec_module(module):
-            exec("call()", {"call": callback})
-
-    sys.meta_path.insert(0, Finder)
-    try:
-        __import__(made)
-    finally:
-        sys.meta_path.remove(Finder)
-        sys.modules.pop(made)
+    Finder.callbacks[made] = once(chain)
+    __import__(made)
+    sys.modules.pop(made)
 
 
 @link
