@@ -170,7 +170,7 @@ extern "C" fn in_child() {
     };
     thread::word().set_slot(core::ptr::null_mut());
     if !parent.settings.trace_children
-        || session::state() == session::state::OFF
+        || session::state_at_fork() == session::state::OFF
         || !sys::heap::start_generation()
     {
         INERT.store(true, Ordering::Relaxed);
@@ -182,9 +182,15 @@ extern "C" fn in_child() {
     drop(own);
 }
 
+/// The session that has to know of an unloading: not from within the shim's own work, and not of a child that is not
+/// traced, where locks of the parent's may be held for ever.
+fn unloading_session() -> Option<&'static Session> {
+    session::current().filter(|session| !thread::word().is_writing() && session.is_this_process())
+}
+
 /// A library is about to be closed.
 pub(crate) fn before_unloading() {
-    if let Some(session) = session::current().filter(|_| !thread::word().is_writing()) {
+    if let Some(session) = unloading_session() {
         let own = OwnWork::begin();
         session.before_unloading();
         drop(own);
@@ -193,7 +199,7 @@ pub(crate) fn before_unloading() {
 
 /// A library was closed.
 pub(crate) fn after_unloading() {
-    if let Some(session) = session::current().filter(|_| !thread::word().is_writing()) {
+    if let Some(session) = unloading_session() {
         let own = OwnWork::begin();
         session.after_unloading();
         drop(own);

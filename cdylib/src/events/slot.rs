@@ -14,9 +14,6 @@ use crate::counts;
 use crate::stack::cache::StackCache;
 use crate::sys::heap;
 
-/// Events after which `look_again_soon` looks.
-const SOON: usize = 256;
-
 /// The order of events between threads.
 pub(crate) static SEGMENTS: Segments = Segments::new();
 
@@ -173,26 +170,10 @@ impl Slot {
         Some(next)
     }
 
-    /// Has the owner look for something to do (a background thread to start) before its buffer is full.
-    pub(crate) fn look_again_soon(&self) {
-        let soon = self.cursor.load(Ordering::Relaxed).wrapping_add(SOON);
-        self.limit.set(self.limit.get().min(soon));
-    }
-
     /// Hands the full buffer over and takes an empty one.
     fn renew_buffer(&self) -> Option<()> {
         let cursor = self.cursor.load(Ordering::Relaxed);
         let full = Buffer::of_cursor(cursor)?;
-        if cursor <= full.limit() {
-            // Not full: the limit was set lower by `look_again_soon`.
-            self.limit.set(full.limit());
-            let session = crate::session::current()?;
-            session.want_background();
-            if session.has_just_forked() {
-                self.look_again_soon();
-            }
-            return Some(());
-        }
         full.close(cursor);
         let empty =
             crate::session::current()?.exchange(full, self.name.get(), self.next_index.get())?;

@@ -436,8 +436,8 @@ unsafe extern "C" fn arena_free(context: *mut c_void, address: *mut c_void, size
     // What is no arena may be a chunk of a data stack: known before it is unmapped, so that nobody reads frames in it.
     cache::note_frames_unmapped();
     // Known before it is unmapped, so that nobody walks it afterwards.
-    let is_arena =
-        session::current().is_some_and(|session| session.arenas.lock().remove(address as usize));
+    let is_arena = session::state() != state::OFF
+        && session::current().is_some_and(|session| session.arenas.lock().remove(address as usize));
     let own = is_arena.then(|| {
         note_arena(Control::ArenaUnmapped, address, size);
         thread::OwnWork::begin()
@@ -450,7 +450,7 @@ unsafe extern "C" fn arena_free(context: *mut c_void, address: *mut c_void, size
 /// Records that an arena came or went. The thread is inside the real allocator; its hook writes nothing meanwhile.
 #[cold]
 fn note_arena(what: Control, address: *mut c_void, size: usize) {
-    let Some(session) = session::current() else {
+    let (Some(session), false) = (session::current(), session::state() == state::OFF) else {
         return;
     };
     // A signal handler that comes now must find the slot and the locks busy.

@@ -31,11 +31,12 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new() -> Self {
+    /// Nothing is written before `first_flush_ns`, counted from the start, unless the process ends.
+    pub(crate) fn new(first_flush_ns: u64) -> Self {
         Output {
             capture: capture::Capture::new(),
             records: records::Records::new(),
-            next_flush_ns: 0,
+            next_flush_ns: first_flush_ns,
             drawn: None,
         }
     }

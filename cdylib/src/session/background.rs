@@ -4,18 +4,26 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{STATE, Session, current, state};
-use crate::sys::{syscall, thread as sys_thread};
-use crate::thread::{self, OwnWork};
+use super::{Session, current, word};
+use crate::sys::{clock, file, syscall, thread as sys_thread};
+use crate::thread::OwnWork;
 
 /// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
 /// threads right after `fork` and warns of more than one.
 const FORK_PAUSE_NS: u64 = 20_000_000;
 
+/// How long a fork waits for the background thread to end, nanoseconds.
+const FORK_PATIENCE_NS: u64 = 2_000_000_000;
+
+/// How long a fork waits for the kernel to forget the joined thread, nanoseconds.
+const FORGETTING_PATIENCE_NS: u64 = 100_000_000;
+
 /// The background thread.
 pub(super) enum Background {
     NotStarted,
     Running(sys_thread::Thread),
+    /// It did not end in time for a fork: it is held in a write, or by a debugger. It ends when it is let go.
+    Leaving(sys_thread::Thread),
     /// It could not be started, or must not be: producers aggregate.
     Never,
 }
@@ -27,11 +35,11 @@ impl Session {
         }
     }
 
-    /// Does what was asked for by [`state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
-    /// are made without any of libc's locks, which `pthread_create` takes.
+    /// Does what was asked for by [`super::state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
+    /// are made without any of libc's locks, which `pthread_create` takes. Right after a fork the wish stays for later.
     pub(crate) fn attend(&self) {
-        STATE.fetch_and(!state::ATTENTION, Ordering::AcqRel);
-        if !self.background_started.load(Ordering::Relaxed) {
+        if self.may_start_threads() {
+            word::attention_given();
             self.start_background();
         }
     }
@@ -42,9 +50,14 @@ impl Session {
         let Some(mut background) = self.background.try_lock() else {
             return;
         };
-        if matches!(*background, Background::NotStarted) {
+        if matches!(*background, Background::Leaving(_)) && self.has_left() {
+            self.join(&mut background);
+        }
+        // Asked again under the lock, which a fork takes after it has forbidden threads: none comes between it and the fork.
+        if matches!(*background, Background::NotStarted) && self.may_start_threads() {
             let own = OwnWork::begin();
             self.background_must_end.store(false, Ordering::Release);
+            self.background_left.store(0, Ordering::Release);
             *background = match sys_thread::start(background_main) {
                 Some(thread) => Background::Running(thread),
                 None => Background::Never,
@@ -60,58 +73,105 @@ impl Session {
     /// Before fork: the background thread ends at a batch boundary, and no lock of ours is left held by a thread that the
     /// child will not have.
     pub(crate) fn before_fork(&self) {
-        let thread = {
-            let mut background = self.background.lock();
-            match core::mem::replace(&mut *background, Background::NotStarted) {
-                Background::Running(thread) => Some(thread),
-                other => {
-                    *background = other;
-                    None
-                }
-            }
+        word::remember_for_child();
+        if !self.is_this_process() {
+            return; // a child made by a bare `clone` has no background thread that could be joined
+        }
+        self.no_threads_until_ns.store(u64::MAX, Ordering::SeqCst);
+        let mut background = self.background.lock();
+        let patience_ns = match &*background {
+            Background::Running(_) => FORK_PATIENCE_NS,
+            Background::Leaving(_) => 0, // it was waited for once
+            Background::NotStarted | Background::Never => return,
         };
-        if let Some(thread) = thread {
-            self.background_must_end.store(true, Ordering::SeqCst);
-            self.wake_background();
+        self.background_must_end.store(true, Ordering::SeqCst);
+        self.wake_background();
+        let deadline_ns = clock::monotonic_ns() + patience_ns;
+        loop {
+            if self.has_left() {
+                self.join(&mut background);
+                return;
+            }
+            let now_ns = clock::monotonic_ns();
+            if now_ns >= deadline_ns {
+                break;
+            }
+            syscall::futex_wait(&self.background_left, 0, deadline_ns - now_ns);
+        }
+        if let Background::Running(thread) =
+            core::mem::replace(&mut *background, Background::NotStarted)
+        {
+            file::say(
+                "the background thread did not stop in time for a fork: the program goes on without it",
+            );
+            *background = Background::Leaving(thread);
+            self.background_started.store(false, Ordering::Release);
+        }
+    }
+
+    /// Whether the background thread is at its end: it touches nothing any more.
+    fn has_left(&self) -> bool {
+        self.background_left.load(Ordering::Acquire) == 1
+    }
+
+    /// Joins the background thread, which is at its end.
+    fn join(&self, background: &mut Background) {
+        if let Background::Running(thread) | Background::Leaving(thread) =
+            core::mem::replace(background, Background::NotStarted)
+        {
             thread.join();
             self.background_started.store(false, Ordering::Release);
+            self.wait_until_forgotten();
+        }
+    }
+
+    /// A joined thread counts in the kernel's number of threads until it is reaped, a moment after whoever joined it was woken.
+    fn wait_until_forgotten(&self) {
+        let thread_id = self.background_thread_id.load(Ordering::Acquire);
+        let deadline_ns = clock::monotonic_ns() + FORGETTING_PATIENCE_NS;
+        while syscall::thread_exists(self.pid, thread_id) && clock::monotonic_ns() < deadline_ns {
+            syscall::yield_processor();
         }
     }
 
     /// After fork, in the parent: the background thread is started again when CPython has counted the threads.
     pub(crate) fn after_fork_in_parent(&self) {
-        self.forked_at_ns.store(self.now_ns(), Ordering::Relaxed);
-        // SAFETY: null or a slot, which is never unmapped.
-        if let Some(slot) = unsafe { thread::word().slot().as_ref() } {
-            slot.look_again_soon();
+        let until_ns = self.now_ns() + FORK_PAUSE_NS;
+        self.no_threads_until_ns.store(until_ns, Ordering::SeqCst);
+        self.want_background();
+    }
+
+    /// Whether the process neither forks nor has just forked.
+    fn may_start_threads(&self) -> bool {
+        match self.no_threads_until_ns.load(Ordering::SeqCst) {
+            0 => true,
+            until_ns => self.now_ns() >= until_ns,
         }
     }
 
-    /// Whether it is too early after a fork to start a thread.
-    pub(crate) fn has_just_forked(&self) -> bool {
-        match self.forked_at_ns.load(Ordering::Relaxed) {
-            0 => false,
-            forked => self.now_ns() < forked + FORK_PAUSE_NS,
-        }
-    }
-
-    /// Asks the next mem or object hook to start the background thread, if none runs and one may.
+    /// Asks the next mem or object hook to start the background thread, if none runs.
     pub(crate) fn want_background(&self) {
-        if !self.is_counting()
-            && !self.background_started.load(Ordering::Relaxed)
-            && !self.has_just_forked()
-        {
-            STATE.fetch_or(state::ATTENTION, Ordering::Release);
+        if !self.is_counting() && !self.background_started.load(Ordering::Relaxed) {
+            word::ask_for_attention();
         }
     }
 
     pub(super) fn run_background(&self) {
         let interval_ns = u64::from(self.settings.interval_ms) * 1_000_000;
         loop {
+            let mut pause_ns = interval_ns;
             if let Some(mut aggregator) = self.aggregator.try_lock() {
                 self.pump(&mut aggregator);
                 if !self.ended.load(Ordering::Acquire) {
                     self.flush_if_due(&mut aggregator);
+                }
+                // What is due and was not written (the program has ended) is not waited for again and again.
+                let until_due_ns = aggregator
+                    .output
+                    .next_flush_ns()
+                    .saturating_sub(self.now_ns());
+                if until_due_ns != 0 {
+                    pause_ns = until_due_ns.min(interval_ns);
                 }
             }
             if self.background_must_end.load(Ordering::Acquire)
@@ -122,7 +182,7 @@ impl Session {
             // SeqCst: whoever sets a wish after this sees that we sleep, and we see a wish that was set before.
             self.asleep.store(1, Ordering::SeqCst);
             if self.transport.waiting() == 0 && !self.background_must_end.load(Ordering::SeqCst) {
-                syscall::futex_wait(&self.asleep, 1, interval_ns);
+                syscall::futex_wait(&self.asleep, 1, pause_ns);
             }
             self.asleep.store(0, Ordering::Release);
         }
@@ -133,7 +193,12 @@ extern "C" fn background_main(_: *mut core::ffi::c_void) -> *mut core::ffi::c_vo
     // For the thread's whole life: whatever libc does on its behalf is nobody's.
     let own = OwnWork::begin();
     if let Some(session) = current() {
+        session
+            .background_thread_id
+            .store(syscall::thread_id(), Ordering::Release);
         session.run_background();
+        session.background_left.store(1, Ordering::Release);
+        syscall::futex_wake(&session.background_left, 1);
     }
     drop(own);
     core::ptr::null_mut()

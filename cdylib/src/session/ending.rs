@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use pytrace_format::record::{Ended, Shutdown};
 
-use super::{Aggregator, STATE, Session, state, stop};
+use super::{Aggregator, Session, state, stop, word};
 use crate::events::event::Control;
 use crate::sys::file;
 use crate::thread::{self, OwnWork};
@@ -58,7 +58,7 @@ impl Session {
         }
         self.control(Control::Freeze);
         if state() & !state::FLAGS != state::OFF {
-            STATE.store(state::TEAR_DOWN, Ordering::Release);
+            word::enter(state::TEAR_DOWN);
         }
         if holds_gil {
             self.walk_arenas();

@@ -14,6 +14,7 @@ mod counting;
 mod ending;
 mod flushing;
 pub(crate) mod state;
+mod word;
 
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -36,22 +37,7 @@ use crate::sys::{clock, syscall};
 use crate::thread;
 use background::Background;
 use ending::TearDown;
-
-static STATE: AtomicU8 = AtomicU8::new(state::OFF);
-
-/// What the hooks do now.
-#[inline(always)]
-pub(crate) fn state() -> u8 {
-    STATE.load(Ordering::Relaxed)
-}
-
-/// Goes from one state to another, if it is in that one; flags stay.
-fn change_state(from: u8, to: u8) {
-    // Nobody is left to tell when the state is another by now.
-    let _ = STATE.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
-        (now & !state::FLAGS == from).then_some(to | now & state::FLAGS)
-    });
-}
+pub(crate) use word::{state, state_at_fork};
 
 /// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
 const MOST_SLOTS: usize = 65_535;
@@ -117,9 +103,13 @@ pub(crate) struct Session {
     pub(crate) aggregator: Lock<Aggregator>,
     background: Lock<Background>,
     background_started: AtomicBool,
+    /// Kernel id of the last one.
+    background_thread_id: AtomicU32,
     /// The channel was full for longer than a hook waits.
     saturated: AtomicBool,
     background_must_end: AtomicBool,
+    /// 1: the background thread is at its end.
+    background_left: AtomicU32,
     /// The background thread sleeps on it; 1: it sleeps.
     asleep: AtomicU32,
     pub(crate) marks: Lock<Vec<Mark>>,
@@ -127,8 +117,8 @@ pub(crate) struct Session {
     pub(crate) walked: Lock<Option<Pymalloc>>,
     pub(crate) tear_down: TearDown,
     frozen_at_ns: AtomicU64,
-    /// When this process forked last; 0: never.
-    forked_at_ns: AtomicU64,
+    /// Until when no thread is started, as the process forks or has just forked.
+    no_threads_until_ns: AtomicU64,
     ended: AtomicBool,
     pub(crate) served_by: AtomicU8,
     /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
@@ -154,8 +144,15 @@ pub(crate) fn begin(
     is_forked_child: bool,
 ) -> &'static Session {
     SEGMENTS.reset();
+    word::inhabit();
     let paused = settings.start_paused;
     let shown = settings.shown;
+    // A child that becomes another program at once, as most do, leaves no capture.
+    let first_flush_ns = if is_forked_child {
+        u64::from(settings.interval_ms) * 1_000_000
+    } else {
+        0
+    };
     let session = Box::leak(Box::new(Session {
         python,
         caller_mask: if settings.native == Native::Off {
@@ -181,7 +178,7 @@ pub(crate) fn begin(
         aggregator: Lock::new(Aggregator {
             merge: Merge::default(),
             books: Books::new(shown, is_forked_child),
-            output: Output::new(),
+            output: Output::new(first_flush_ns),
             own_cpu_ns: 0,
             calls_counted: 0,
             table_untouched_bytes: 0,
@@ -189,14 +186,16 @@ pub(crate) fn begin(
         }),
         background: Lock::new(Background::NotStarted),
         background_started: AtomicBool::new(false),
+        background_thread_id: AtomicU32::new(0),
         saturated: AtomicBool::new(false),
         background_must_end: AtomicBool::new(false),
+        background_left: AtomicU32::new(0),
         asleep: AtomicU32::new(0),
         marks: Lock::new(Vec::new()),
         walked: Lock::new(None),
         tear_down: TearDown::default(),
         frozen_at_ns: AtomicU64::new(0),
-        forked_at_ns: AtomicU64::new(0),
+        no_threads_until_ns: AtomicU64::new(0),
         ended: AtomicBool::new(false),
         served_by: AtomicU8::new(served_by::UNKNOWN),
         pool_bytes: AtomicU32::new(0),
@@ -211,13 +210,11 @@ pub(crate) fn begin(
     };
     if paused {
         session.pause();
-        STATE.store(state::PAUSED | counts, Ordering::Release);
+        word::enter(state::PAUSED | counts);
     } else {
-        STATE.store(state::RECORDING | counts, Ordering::Release);
+        word::enter(state::RECORDING | counts);
     }
-    if !is_forked_child {
-        session.want_background();
-    }
+    session.want_background();
     session
 }
 
@@ -225,7 +222,7 @@ impl Session {
     /// Begins a forked child's session: the parent's settings and what is still true of its interpreter.
     pub(crate) fn begin_in_child(parent: &Session) {
         let arenas = parent.arenas.try_lock().map(|arenas| arenas.inherited());
-        let was_paused = state() & !state::FLAGS == state::PAUSED;
+        let was_paused = state_at_fork() & !state::FLAGS == state::PAUSED;
         let mut settings = parent.settings.clone();
         settings.start_paused = was_paused;
         stop();
@@ -265,7 +262,7 @@ pub(crate) fn abandon() {
 
 /// Stops recording for good.
 pub(crate) fn stop() {
-    STATE.store(state::OFF, Ordering::Release);
+    word::enter(state::OFF);
 }
 
 impl Session {
@@ -299,9 +296,10 @@ impl Session {
         clock::monotonic_ns().saturating_sub(self.started_ns)
     }
 
-    /// Whether this is the process that the session was begun in: not a child made by a bare `clone` or `vfork`.
-    fn is_this_process(&self) -> bool {
-        syscall::process_id() == self.pid
+    /// Whether this is the process that the session was begun in: not a child made by a bare `clone`, whose process id may be
+    /// the same in another namespace, or by `vfork`, which shares the memory.
+    pub(crate) fn is_this_process(&self) -> bool {
+        word::is_inhabited() && syscall::process_id() == self.pid
     }
 
     /// Whether flushes may be written: by this process, and not behind the final record.
@@ -401,13 +399,13 @@ impl Session {
     /// Pauses the recording of births.
     pub(crate) fn pause(&self) {
         self.control(Control::Paused);
-        change_state(state::RECORDING, state::PAUSED);
+        word::change(state::RECORDING, state::PAUSED);
     }
 
     /// Resumes it.
     pub(crate) fn resume(&self) {
         self.control(Control::Resumed);
-        change_state(state::PAUSED, state::RECORDING);
+        word::change(state::PAUSED, state::RECORDING);
     }
 
     /// Who serves small objects, for the report.

@@ -56,6 +56,13 @@ pub(crate) unsafe fn unmap_pages(address: *mut u8, size: usize) -> bool {
     !is_error(result)
 }
 
+/// Has a range of whole private pages read as zeroes in children that do not share this process's memory.
+pub(crate) fn wipe_in_children(address: *const u8, size: usize) {
+    let wipe = libc::MADV_WIPEONFORK as usize;
+    // SAFETY: the advice changes no memory of this process; a range that is not whole pages is refused.
+    unsafe { raw(libc::SYS_madvise, [address as usize, size, wipe, 0, 0, 0]) };
+}
+
 /// Pages of `[address, address + size)` that are in memory; at most 1 MiB is looked at.
 pub(crate) fn resident_pages(address: *const u8, size: usize) -> usize {
     let mut pages = [0u8; 256];
