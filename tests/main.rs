@@ -20,8 +20,10 @@ mod verified; // the caches of stacks against a plain walk, in a test build // e
 // Starting and ending.
 mod children; // fork, spawn, exec: who is traced, and where it is written
 mod embedding; // a C program that opens libpython
-mod endings; // exits, exceptions, signals, crashes
 mod matrix; // every interpreter × every allocator; interpreters that are not known
+
+// What has gone wrong with tracers of this kind.
+mod failure_modes;
 
 // Transparency: the program must not notice.
 mod entry_points; // every allocator function with absurd arguments, with and without the library

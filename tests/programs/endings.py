@@ -24,6 +24,18 @@ def hard_exit():
     os._exit(7)
 
 
+def hard_exit_of_libc():
+    import ctypes
+
+    ctypes.CDLL(None)._Exit(7)
+
+
+def quick_exit():
+    import ctypes
+
+    ctypes.CDLL(None).quick_exit(7)
+
+
 def abort():
     os.abort()
 
@@ -75,6 +87,68 @@ def segmentation_fault():
 def from_outside():
     print("ready", flush=True)
     time.sleep(600)
+
+
+def logged():
+    import struct
+
+    log = os.open("log", os.O_WRONLY | os.O_CREAT)
+    made = 0
+    print("ready", flush=True)
+    while True:
+        for _ in range(100):
+            bytes(937)
+        made += 100
+        os.write(log, struct.pack("<QQ", time.monotonic_ns(), made))
+
+
+def held_background():
+    """A debugger holds the only other thread of the process."""
+    import subprocess
+
+    code = """if True:
+        import ctypes, os, sys
+        libc = ctypes.CDLL(None, use_errno=True)
+        thread = int(sys.argv[1])
+        assert libc.ptrace(0x4206, thread, None, None) == 0, ctypes.get_errno()  # PTRACE_SEIZE
+        assert libc.ptrace(0x4207, thread, None, None) == 0, ctypes.get_errno()  # PTRACE_INTERRUPT
+        os.waitpid(thread, 0x40000000)  # __WALL
+        print("held", flush=True)
+        sys.stdin.read()
+    """
+    [thread] = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
+    alone = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    holder = subprocess.Popen([sys.executable, "-c", code, thread], env=alone, **pipes)
+    print(holder.stdout.readline().decode().strip(), flush=True)
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+    print("forked", flush=True)
+    os._exit(5)
+
+
+def many_daemon_threads():
+    go = threading.Event()
+
+    def churn():
+        go.wait()
+        while True:
+            kept = [bytes(i) for i in range(1, 900)]
+            del kept
+
+    for _ in range(32):
+        threading.Thread(target=churn, daemon=True).start()
+    go.set()
+    sys.exit(5)
+
+
+def loads():
+    import ctypes
+
+    ctypes.CDLL(sys.argv[2])
 
 
 globals()[sys.argv[1]]()

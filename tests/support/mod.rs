@@ -6,6 +6,7 @@ pub(crate) mod installation;
 pub(crate) mod interpreters;
 pub(crate) mod marker;
 pub(crate) mod report;
+pub(crate) mod scale;
 pub(crate) mod traced;
 pub(crate) mod watchdog;
 
@@ -17,6 +18,15 @@ pub(crate) use traced::{Outcome, Traced};
 pub(crate) fn skipped(what: &str, why: &str) {
     use std::io::Write;
     let line = format!("skipped: {what}: {why}\n");
+    std::io::stderr()
+        .write_all(line.as_bytes())
+        .expect("standard error is open");
+}
+
+/// Says on the real standard error what a test measured and does not judge; `scripts/soak` takes it into its table.
+pub(crate) fn measured(what: &str) {
+    use std::io::Write;
+    let line = format!("measured: {what}\n");
     std::io::stderr()
         .write_all(line.as_bytes())
         .expect("standard error is open");

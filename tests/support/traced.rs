@@ -7,6 +7,7 @@ use super::watchdog::{LIMIT, Watched};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What will be run. The environment starts almost empty, so that nothing of the caller's (least of all PYTRACE_*) leaks in.
@@ -14,6 +15,7 @@ pub(crate) struct Traced {
     command: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     folder: TempDir,
+    limit: Duration,
 }
 
 impl Traced {
@@ -29,6 +31,7 @@ impl Traced {
             command: vec![executable.as_ref().to_owned()],
             variables: Vec::new(),
             folder,
+            limit: LIMIT,
         }
         .set("PATH", path)
         .set("LANG", "C.UTF-8")
@@ -81,6 +84,12 @@ impl Traced {
         self
     }
 
+    /// Sets how long it may take.
+    pub(crate) fn limit(mut self, limit: Duration) -> Traced {
+        self.limit = limit;
+        self
+    }
+
     /// The same run without the library.
     pub(crate) fn untraced(self) -> Traced {
         self.unset("LD_PRELOAD").unset("PYTRACE_OUTPUT")
@@ -105,7 +114,7 @@ impl Traced {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.work());
         Running {
-            watched: Watched::start(&mut command, LIMIT),
+            watched: Watched::start(&mut command, self.limit),
             folder: self.folder,
         }
     }

@@ -1,0 +1,4 @@
+//! The failure modes of tracers of this kind that docs/FAILURE_MODES.md lists, each with the test that proves this one free
+//! of it. A test is named after its entry.
+
+mod processes; // F38–F50, F59, F60: fork, exec, exit, and the servers and pools that are made of them
