@@ -80,6 +80,17 @@ def lines(count, name):
     return compile("".join("made = bytes(%d)\n" % (700 + i % 300) for i in range(count)), name, "exec")
 
 
+def quiet_forks(forks):
+    """Forks at all distances from the last one, while the program works or waits; it has no threads."""
+    for number in range(int(forks)):
+        pass_by(number % 5 * 1000)
+        time.sleep(number % 4 * 0.01)
+        child = os.fork()
+        if child == 0:
+            leave_unseen()
+        wait_for(child)
+
+
 def many_places(forks):
     """Forks while the capture is being written, as it always is: thousands of lines allocate."""
     code = lines(15_000, "of all")

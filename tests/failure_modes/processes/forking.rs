@@ -2,7 +2,7 @@
 
 use crate::support::compile::{Product, compiled, shared_library};
 use crate::support::installation::{library, program};
-use crate::support::interpreters::{usual, with_stacks};
+use crate::support::interpreters::{known, usual, with_stacks};
 use crate::support::scale::count;
 use crate::support::watchdog::LIMIT;
 use crate::support::{Interpreter, Outcome, Report, Traced, for_each};
@@ -103,6 +103,23 @@ fn f38_locks_that_nobody_releases_in_the_child() {
     for child in &children {
         child.assert_exact();
         assert_eq!(kept(child), 100);
+    }
+}
+
+/// CPython 3.12+ counts the threads of a process that forks, and warns if there are several. Ours must not be among them.
+#[test]
+fn f38_warnings_of_threads_that_are_not_the_programs() {
+    for python in known().iter().filter(|python| python.version >= (3, 12)) {
+        let outcome = Traced::python(python)
+            .arguments(["-W", "error", "-S"])
+            .argument(program("forking.py"))
+            .arguments(["quiet_forks", &count(20, 3000).to_string()])
+            .set("PYTRACE_INTERVAL_MS", "10")
+            .set("PYTRACE_SUMMARY", "none")
+            .limit(HOURS)
+            .run()
+            .success();
+        assert_eq!(outcome.stderr, "", "{}", python.name);
     }
 }
 
