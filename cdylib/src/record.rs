@@ -297,7 +297,8 @@ fn site<S: Shape, const FULL: bool>(
     } else if domain == Domain::Mem || domain == Domain::Object {
         python.attached_frame(S::layout(python))
     } else {
-        python.own_frame()
+        // SAFETY: the slot is this thread's, and the hook makes this the only user of its caches.
+        unsafe { slot.stacks() }.proven(python, python.own_frame())
     };
     // SAFETY: the slot is this thread's, the hook makes this the only user of its caches, and the frame is the thread's
     // running one.

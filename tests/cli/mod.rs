@@ -30,8 +30,11 @@ struct Answer {
 impl Pytrace {
     fn new(subcommand: &str) -> Pytrace {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pytrace"));
+        // The tests may have been started with signals ignored, as by nohup; a shell does not trap those.
+        let mut command = Command::new("env");
         command
+            .arg("--default-signal")
+            .arg(env!("CARGO_BIN_EXE_pytrace"))
             .arg(subcommand)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -219,6 +219,24 @@ impl Layout {
         }
     }
 
+    /// Bytes from a frame's beginning within which everything lies that is read of it.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        let words = [self.frame_previous, self.frame_code, self.frame_instruction];
+        let last = words.into_iter().max().unwrap_or(0) + size_of::<usize>();
+        last.max(self.frame_owner.unwrap_or(0) + 1)
+    }
+
+    /// A frame's code object.
+    ///
+    /// # Safety
+    /// As for [`Layout::previous`]; the frame is no shim.
+    #[inline(always)]
+    pub(crate) unsafe fn code(&self, frame: *const u8) -> usize {
+        // 3.14 and later tag the pointer in its two low bits; objects are aligned to 8, so clearing them never harms.
+        // SAFETY: the caller's promise.
+        unsafe { frame.add(self.frame_code).cast::<usize>().read() & !3 }
+    }
+
     /// Where a frame is.
     ///
     /// # Safety
@@ -226,8 +244,7 @@ impl Layout {
     pub(crate) unsafe fn place(&self, frame: *const u8) -> Place {
         // SAFETY: as there.
         unsafe {
-            // 3.14 and later tag the pointer in its two low bits; objects are aligned to 8, so clearing them never harms.
-            let code = frame.add(self.frame_code).cast::<usize>().read() & !3;
+            let code = self.code(frame);
             let offset = match self.instruction {
                 Instruction::Index { bytes_per_unit } => frame
                     .add(self.frame_instruction)

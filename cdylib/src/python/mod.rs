@@ -415,6 +415,16 @@ impl Python {
         type_pointer == self.code_type
     }
 
+    /// Whether an object is a code object.
+    ///
+    /// # Safety
+    /// Its head can be read.
+    pub(crate) unsafe fn is_code(&self, object: *const u8) -> bool {
+        // SAFETY: the caller's promise.
+        let type_pointer = unsafe { object.add(self.layout.object_type).cast::<usize>().read() };
+        type_pointer == self.code_type as usize
+    }
+
     /// Checks that a frame's code object looks like one: its type, and names that are strings.
     ///
     /// # Safety
@@ -422,18 +432,12 @@ impl Python {
     pub(crate) unsafe fn looks_right(&self, frame: *const u8) -> bool {
         // SAFETY: the caller's promise; each pointer is followed only if the one before was as expected.
         unsafe {
-            let code = frame.add(self.layout.frame_code).cast::<usize>().read() & !3;
+            let code = self.layout.code(frame);
             if code < 4096 || !code.is_multiple_of(8) {
                 return false;
             }
             let code = code as *const u8;
-            let type_of = |object: *const u8| {
-                object
-                    .add(self.layout.object_type)
-                    .cast::<*const c_void>()
-                    .read()
-            };
-            if type_of(code) != self.code_type {
+            if !self.is_code(code) {
                 return false;
             }
             let name = code.add(self.layout.code_name).cast::<*const u8>().read();

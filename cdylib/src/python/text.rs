@@ -52,6 +52,17 @@ pub(crate) unsafe fn read(layout: &Layout, string: *const u8) -> Option<String> 
     }
 }
 
+/// How many bytes [`read`] reads of a string at most.
+///
+/// # Safety
+/// 64 bytes can be read at `string`.
+pub(crate) unsafe fn extent(layout: &Layout, string: *const u8) -> usize {
+    // SAFETY: the caller's promise.
+    let length = unsafe { string.add(layout.string_length).cast::<isize>().read() };
+    let length = usize::try_from(length).unwrap_or(0).min(LONGEST);
+    layout.compact_data + length * size_of::<u32>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::layout;

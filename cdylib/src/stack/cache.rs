@@ -11,6 +11,7 @@ use pytrace_format::record::Domain;
 use super::chain::{Chain, Entry};
 use super::intern::{self, Asker, NO_FRAMES};
 use super::native::{NativeCache, Walked};
+use super::proof::Proof;
 use super::recent::Recent;
 use crate::caller::Caller;
 use crate::python::Python;
@@ -127,6 +128,7 @@ pub(crate) struct StackCache {
     unloads_seen: u32,
     chain: Chain,
     native: Option<Box<NativeCache>>,
+    proof: Box<Proof>,
     /// Frames of a stack that is kept in part, leaf first.
     innermost: Vec<Entry>,
     sites: Recent<RecentSite>,
@@ -141,6 +143,7 @@ impl StackCache {
             unloads_seen: 0,
             chain: Chain::new(),
             native: None,
+            proof: Box::new(Proof::new()),
             innermost: Vec::new(),
             sites: Recent::new(EMPTY_SITE),
             children: Recent::new(EMPTY_CHILD),
@@ -150,8 +153,32 @@ impl StackCache {
     /// Forgets everything, for a new owner.
     pub(crate) fn forget_owner(&mut self) {
         self.chain.clear();
+        self.proof.clear();
         self.forget_code();
         self.native = None;
+    }
+
+    /// The same frame if the whole chain from it can be followed, else null: the hook may have been called by a signal handler
+    /// that interrupted the interpreter while it changed its frames.
+    #[inline]
+    pub(crate) fn proven(&mut self, python: &Python, running: *const u8) -> *const u8 {
+        if running.is_null() {
+            return running;
+        }
+        let changes = CHANGES.load(Ordering::Acquire);
+        if changes != self.changes_seen {
+            self.catch_up(changes);
+        }
+        let holds = if self.chain.stands(python.layout(), running) {
+            self.proof.holds_frame(python, running)
+        } else {
+            self.proof.holds(python, running)
+        };
+        if holds {
+            return running;
+        }
+        intern::note_truncated();
+        core::ptr::null()
     }
 
     /// Forgets what is not true any more.
@@ -160,6 +187,7 @@ impl StackCache {
     fn catch_up(&mut self, changes: u64) {
         self.changes_seen = changes;
         self.chain.clear();
+        self.proof.clear();
         let deaths = CODE_DEATHS.load(Ordering::Relaxed);
         if deaths != self.deaths_seen {
             self.deaths_seen = deaths;

@@ -241,6 +241,37 @@ impl Chain {
         }
     }
 
+    /// Whether the chain that begins at `leaf` is the last one, and all frames outside of the leaf stand where they stood. Only
+    /// remembered frames are read, whatever `leaf` is.
+    pub(super) fn stands(&self, layout: &Layout, leaf: *const u8) -> bool {
+        let bottom = self.entries.as_ptr();
+        if self.entries.last().is_none_or(|top| top.frame != leaf) {
+            return false;
+        }
+        // SAFETY: the entry of a leaf lies above the first. Remembered frames lie where frames lay: on the data stack, which
+        // stays mapped until `note_frames_unmapped`; or in a generator or on the C stack, reached by a link that holds.
+        unsafe {
+            let mut entry = bottom.add(self.leaf());
+            if layout.previous(leaf) != (*entry.sub(1)).frame {
+                return false;
+            }
+            entry = entry.sub(1);
+            if layout.has_header() && entry != bottom && self.plain_hold(layout, entry) {
+                entry = bottom.add(self.guarded);
+            }
+            while entry != bottom {
+                let frame = (*entry).frame;
+                if layout.previous(frame) != (*entry.sub(1)).frame
+                    || layout.position(frame) != (*entry).position
+                {
+                    return false;
+                }
+                entry = entry.sub(1);
+            }
+        }
+        true
+    }
+
     /// Makes `leaf` the top entry: a frame that was called or returned to since the last event.
     ///
     /// # Safety

@@ -8,6 +8,7 @@ mod chain;
 pub(crate) mod intern;
 pub(crate) mod names;
 pub(crate) mod native;
+mod proof;
 mod recent;
 #[cfg(feature = "verify")]
 pub(crate) mod verify;

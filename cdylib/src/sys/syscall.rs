@@ -80,6 +80,21 @@ pub(crate) fn resident_pages(address: *const u8, size: usize) -> usize {
     pages.iter().filter(|&&page| page & 1 == 1).count()
 }
 
+/// Whether the word at an address can be read. The kernel copies the signal set before it refuses the bad request, so nothing
+/// changes (the way of Abseil's `AddressIsReadable`).
+pub(crate) fn is_readable(address: usize) -> bool {
+    const NO_SUCH_REQUEST: usize = usize::MAX;
+    // SAFETY: the request is invalid, so that at most the 8 bytes at the address are read, by the kernel, which answers
+    // EFAULT when they cannot be.
+    let result = unsafe {
+        raw(
+            libc::SYS_rt_sigprocmask,
+            [NO_SUCH_REQUEST, address, 0, size_of::<u64>(), 0, 0],
+        )
+    };
+    result != -(libc::EFAULT as isize)
+}
+
 /// Waits while `*word == expected`, at most `timeout_ns`; returns early on a wake-up or a signal.
 pub(crate) fn futex_wait(word: &core::sync::atomic::AtomicU32, expected: u32, timeout_ns: u64) {
     let timeout = libc::timespec {
@@ -274,6 +289,16 @@ pub(crate) fn yield_processor() {
 mod tests {
     use super::*;
     use core::sync::atomic::AtomicU32;
+
+    #[test]
+    fn what_can_be_read_is_known_without_reading_it() {
+        let pages = map_pages(2 * 4096).expect("memory");
+        assert!(is_readable(pages as usize) && is_readable(pages as usize + 8184));
+        // SAFETY: the page was mapped above, and nothing refers to it.
+        assert!(unsafe { unmap_pages(pages.wrapping_add(4096), 4096) });
+        assert!(is_readable(pages as usize) && !is_readable(pages as usize + 4096));
+        assert!(!is_readable(8) && !is_readable(usize::MAX - 7));
+    }
 
     #[test]
     fn errors_come_back_as_negative_numbers() {
