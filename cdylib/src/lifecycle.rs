@@ -8,7 +8,7 @@ use pytrace_format::record::{Ended, Native};
 use crate::python::{self, Python, allocators};
 use crate::session::{self, Session};
 use crate::settings::{self, Settings};
-use crate::sys::{clock, file, real, syscall};
+use crate::sys::{clock, file, heap, real, syscall};
 use crate::thread::{self, OwnWork};
 use crate::{hooks, output, sys};
 
@@ -19,6 +19,7 @@ static INERT: AtomicBool = AtomicBool::new(false);
 pub(crate) fn on_load() {
     let own = OwnWork::begin();
     real::resolve();
+    heap::on_shortage(session::out_of_memory);
     // SAFETY: reads the auxiliary vector.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         INERT.store(true, Ordering::Relaxed);
@@ -74,7 +75,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         let Some(python) = Python::find(lookup) else {
             return;
         };
-        let Some(mut settings) = accepted_settings() else {
+        let Some(mut settings) = accepted_settings().filter(|_| !heap::is_short()) else {
             INERT.store(true, Ordering::Relaxed);
             return;
         };
@@ -171,7 +172,7 @@ extern "C" fn in_child() {
     thread::word().set_slot(core::ptr::null_mut());
     if !parent.settings.trace_children
         || session::state_at_fork() == session::state::OFF
-        || !sys::heap::start_generation()
+        || !heap::start_generation()
     {
         INERT.store(true, Ordering::Relaxed);
         session::abandon();

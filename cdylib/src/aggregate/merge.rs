@@ -14,6 +14,7 @@ use crate::events::buffer::Buffer;
 use crate::events::event::{Event, Kind};
 use crate::events::slot::{SEGMENTS, Slot};
 use crate::events::transport::Transport;
+use crate::sys::heap;
 
 /// The reading end of one slot.
 #[derive(Default)]
@@ -185,6 +186,9 @@ impl Merge {
 fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books) -> Option<u64> {
     loop {
         let (buffer, count) = reader.front()?;
+        if heap::is_short() {
+            return None;
+        }
         // SAFETY: as in `readable`; the slice ends with this iteration, before `advance` may recycle the buffer.
         let events = unsafe { buffer.published(count) };
         let mut position = reader.position;

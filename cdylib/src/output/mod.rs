@@ -19,7 +19,11 @@ use pytrace_model::Model;
 use crate::aggregate::books::Books;
 use crate::session::Session;
 use crate::settings::Summary;
+use crate::sys::{file, heap};
 use naming::Effort;
+
+/// What the names of native code and the summary may take beside copies of the tables, bytes.
+const ROOM_BYTES: usize = 16 << 20;
 
 /// The output's state.
 pub(crate) struct Output {
@@ -131,8 +135,15 @@ impl Output {
 
     /// Writes everything to the capture, and draws the summary's body if it will be printed.
     fn write_all(&mut self, session: &Session, books: &mut Books, ended: Ended, effort: Effort) {
-        let prints = self.prints(session);
+        let mut prints = self.prints(session);
         self.drawn = Some(String::new());
+        let is_roomy = heap::can_map(ROOM_BYTES + 2 * heap::heap_bytes() as usize);
+        if prints && !is_roomy {
+            prints = false;
+            file::say(
+                "there is too little memory left for the summary; `pytrace report` can draw it",
+            );
+        }
         if !prints && session.settings.output.is_none() {
             return;
         }
@@ -141,7 +152,11 @@ impl Output {
         let Output {
             capture, records, ..
         } = self;
-        let names = records.name_natives(session, books, effort);
+        let names = if is_roomy {
+            records.name_natives(session, books, effort)
+        } else {
+            Vec::new()
+        };
         if let Some(pattern) = &session.settings.output
             && capture.open(pattern)
         {

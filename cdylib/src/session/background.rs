@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering;
 
 use super::{Session, current, word};
-use crate::sys::{clock, file, syscall, thread as sys_thread};
+use crate::sys::{clock, file, heap, syscall, thread as sys_thread};
 use crate::thread::OwnWork;
 
 /// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
@@ -151,7 +151,10 @@ impl Session {
 
     /// Asks the next mem or object hook to start the background thread, if none runs.
     pub(crate) fn want_background(&self) {
-        if !self.is_counting() && !self.background_started.load(Ordering::Relaxed) {
+        if !self.is_counting()
+            && !heap::is_short()
+            && !self.background_started.load(Ordering::Relaxed)
+        {
             word::ask_for_attention();
         }
     }

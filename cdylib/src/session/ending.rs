@@ -8,7 +8,7 @@ use pytrace_format::record::{Ended, Shutdown};
 
 use super::{Aggregator, Session, state, stop, word};
 use crate::events::event::Control;
-use crate::sys::file;
+use crate::sys::{file, heap};
 use crate::thread::{self, OwnWork};
 
 /// How long the end of the process waits for the aggregator's lock, nanoseconds.
@@ -71,7 +71,7 @@ impl Session {
     #[inline(never)]
     pub(crate) fn begin_tear_down(&self) {
         self.freeze(true);
-        if !self.is_this_process() || self.ended.load(Ordering::Acquire) {
+        if !self.is_this_process() || heap::is_short() || self.ended.load(Ordering::Acquire) {
             return;
         }
         let own = OwnWork::begin();
@@ -117,6 +117,10 @@ impl Session {
         let holds_gil = self.python.is_attached();
         self.freeze(holds_gil);
         stop();
+        if heap::is_short() {
+            // It was said, and the capture ends with its last flush.
+            return;
+        }
         match self.aggregator.lock_within(EXIT_PATIENCE_NS) {
             Some(mut aggregator) => {
                 if !aggregator.output.is_prepared() {
@@ -137,7 +141,7 @@ impl Session {
     /// The process is about to become another program, which may fail: everything is written, nothing ends. A forked
     /// child that has written nothing yet leaves no file: it was only made for this.
     pub(crate) fn before_exec(&self) {
-        if !self.is_this_process() {
+        if !self.is_this_process() || heap::is_short() {
             return;
         }
         let own = OwnWork::begin();

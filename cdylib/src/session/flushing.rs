@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use pytrace_format::record::Ended;
 
 use super::{Aggregator, Session, Slots};
-use crate::sys::{clock, syscall};
+use crate::sys::{clock, heap, syscall};
 
 /// How often the live table's memory is looked at, nanoseconds.
 const TABLE_LOOK_NS: u64 = 1_000_000_000;
@@ -26,7 +26,7 @@ impl Session {
                 &self.transport,
                 &mut aggregator.books,
             );
-            if applied == 0 || self.transport.waiting() == 0 {
+            if applied == 0 || self.transport.waiting() == 0 || heap::is_short() {
                 break;
             }
         }
@@ -81,7 +81,7 @@ impl Session {
             aggregator.table_untouched_bytes = mapped.saturating_sub(resident);
         }
         aggregator.books.quality.own_memory_bytes =
-            crate::sys::heap::mapped_bytes().saturating_sub(aggregator.table_untouched_bytes);
+            heap::mapped_bytes().saturating_sub(aggregator.table_untouched_bytes);
     }
 
     /// Applies and writes everything, now.

@@ -33,7 +33,7 @@ use crate::settings::Settings;
 use crate::stack::intern::{self, Interner};
 use crate::stack::native::Rules;
 use crate::sys::lock::Lock;
-use crate::sys::{clock, syscall};
+use crate::sys::{clock, file, heap, syscall};
 use crate::thread;
 use background::Background;
 use ending::TearDown;
@@ -214,6 +214,9 @@ pub(crate) fn begin(
     } else {
         word::enter(state::RECORDING | counts);
     }
+    if heap::is_short() {
+        stop();
+    }
     session.want_background();
     session
 }
@@ -265,6 +268,17 @@ pub(crate) fn stop() {
     word::enter(state::OFF);
 }
 
+/// The system gives no memory: nothing is recorded any more, and nothing written. Called by the shim's heap, in the middle of
+/// anything; allocates nothing.
+pub(crate) fn out_of_memory() {
+    stop();
+    file::say(if current().is_some() {
+        "out of memory: recording stopped, and the capture ends with its last flush"
+    } else {
+        "out of memory: nothing is recorded"
+    });
+}
+
 impl Session {
     /// Whether calls are only counted: no events, no background thread.
     pub(crate) fn is_counting(&self) -> bool {
@@ -305,6 +319,7 @@ impl Session {
     /// Whether flushes may be written: by this process, and not behind the final record.
     fn may_write(&self, aggregator: &Aggregator) -> bool {
         self.is_this_process()
+            && !heap::is_short()
             && !aggregator.output.is_prepared()
             && !self.ended.load(Ordering::Acquire)
     }
@@ -349,6 +364,9 @@ impl Session {
     pub(crate) fn exchange(&self, full: Buffer, slot: u16, next_index: u64) -> Option<Buffer> {
         if self.saturated.load(Ordering::Relaxed) && self.transport.waiting() >= CAPACITY {
             // This was waited for once: until something is taken, events are counted as lost at once.
+            return None;
+        }
+        if heap::is_short() {
             return None;
         }
         let empty = self.transport.empty_buffer()?;

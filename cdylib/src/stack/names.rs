@@ -119,6 +119,10 @@ impl<T: Eq + Hash> Table<T> {
 
     fn add(&mut self, free: usize, row: T) -> u32 {
         let number = self.rows.len() as u32;
+        if self.rows.try_reserve(1).is_err() {
+            // The recording has stopped, and nothing that refers to this row will be written.
+            return 0;
+        }
         self.rows.push(row);
         if let Some(entry) = self.index.get_mut(free) {
             *entry = number + 1;
@@ -133,6 +137,10 @@ impl<T: Eq + Hash> Table<T> {
     #[cold]
     fn grow(&mut self) {
         let length = self.index.len() * 2;
+        if self.index.try_reserve(length - self.index.len()).is_err() {
+            // The recording has stopped: the few rows that still come find the free quarter.
+            return;
+        }
         self.index.clear();
         self.index.resize(length, 0);
         for (row, number) in self.rows.iter().zip(1..) {

@@ -57,8 +57,14 @@ impl<T: Copy> Recent<T> {
     #[inline(never)]
     pub(super) fn put(&mut self, key: u64, entry: T) {
         self.misses += 1;
-        if self.misses > 2 * self.entries.len() && self.entries.len() < MOST {
-            let larger = self.entries.len() << GROWTH;
+        let larger = self.entries.len() << GROWTH;
+        if self.misses > 2 * self.entries.len()
+            && self.entries.len() < MOST
+            && self
+                .entries
+                .try_reserve(larger - self.entries.len())
+                .is_ok()
+        {
             self.entries.fill(self.empty);
             self.entries.resize(larger, self.empty);
             self.shift -= GROWTH;

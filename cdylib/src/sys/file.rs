@@ -91,17 +91,46 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
     Ok(())
 }
 
-/// Says one line on stderr, with the project's prefix, control characters escaped.
-pub(crate) fn say(line: &str) {
-    let mut text = String::from("pytrace: ");
-    for character in line.chars() {
-        if character.is_control() {
-            text.extend(character.escape_default());
-        } else {
-            text.push(character);
+/// A line as it is put together: on the stack, as there may be no memory; longer ones are written in parts.
+struct Line {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Line {
+    fn push(&mut self, character: char) {
+        if self.length + character.len_utf8() > self.bytes.len() {
+            self.write();
+        }
+        if let Some(rest) = self.bytes.get_mut(self.length..) {
+            self.length += character.encode_utf8(rest).len();
         }
     }
-    text.push('\n');
-    // Nobody is left to tell when stderr is closed.
-    let _ = write_all(libc::STDERR_FILENO, text.as_bytes());
+
+    fn write(&mut self) {
+        // Nobody is left to tell when stderr is closed.
+        let _ = write_all(
+            libc::STDERR_FILENO,
+            self.bytes.get(..self.length).unwrap_or(&[]),
+        );
+        self.length = 0;
+    }
+}
+
+/// Says one line on stderr, with the project's prefix, control characters escaped. Allocates nothing.
+pub(crate) fn say(text: &str) {
+    let mut line = Line {
+        bytes: [0; 256],
+        length: 0,
+    };
+    "pytrace: ".chars().for_each(|one| line.push(one));
+    for character in text.chars() {
+        if character.is_control() {
+            character.escape_default().for_each(|one| line.push(one));
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line.write();
 }

@@ -5,6 +5,10 @@
 
 use core::ffi::c_void;
 
+/// Bytes of the thread's stack: what aggregation and writing need, many times over. The default takes as much of a limited
+/// address space as the limit on stacks says.
+const STACK_BYTES: usize = 1 << 20;
+
 /// A running thread.
 pub(crate) struct Thread(libc::pthread_t);
 
@@ -18,13 +22,17 @@ pub(crate) fn start(body: extern "C" fn(*mut c_void) -> *mut c_void) -> Option<T
         let mut old: libc::sigset_t = core::mem::zeroed();
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+        let mut attributes: libc::pthread_attr_t = core::mem::zeroed();
+        libc::pthread_attr_init(&raw mut attributes);
+        libc::pthread_attr_setstacksize(&raw mut attributes, STACK_BYTES);
         let mut thread: libc::pthread_t = core::mem::zeroed();
         let failed = libc::pthread_create(
             &raw mut thread,
-            core::ptr::null(),
+            &raw const attributes,
             body,
             core::ptr::null_mut(),
         );
+        libc::pthread_attr_destroy(&raw mut attributes);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, core::ptr::null_mut());
         *libc::__errno_location() = errno;
         (failed == 0).then_some(Thread(thread))

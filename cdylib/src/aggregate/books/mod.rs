@@ -159,7 +159,7 @@ impl Books {
             live: LiveTable::new(),
             mappings: Mappings::default(),
             pools: Pools::new(),
-            sites: Vec::new(),
+            sites: vec![SiteTally::default(); SITES_AT_A_TIME],
             changed_sites: Vec::new(),
             below_peak: Vec::new(),
             peak_told: 0,
@@ -292,8 +292,9 @@ impl Books {
     /// A site's row, made if it is not there yet, and noted as changed.
     #[inline(always)]
     fn site(&mut self, site: u32) -> &mut SiteTally {
-        if site as usize >= self.sites.len() {
-            self.grow_sites(site);
+        let mut site = site;
+        if site as usize >= self.sites.len() && !self.grow_sites(site) {
+            site = 0;
         }
         let row = &mut self.sites[site as usize];
         if !row.changed {
@@ -311,10 +312,14 @@ impl Books {
 
     #[cold]
     #[inline(never)]
-    fn grow_sites(&mut self, site: u32) {
+    fn grow_sites(&mut self, site: u32) -> bool {
         // A little more than is needed: rows that are not used yet should take no memory.
         let rows = site as usize + SITES_AT_A_TIME;
-        self.sites.resize(rows, SiteTally::default());
+        let has_room = self.sites.try_reserve(rows - self.sites.len()).is_ok();
+        if has_room {
+            self.sites.resize(rows, SiteTally::default());
+        }
+        has_room
     }
 
     /// The counters of a domain (`None`: of the total), as sums over the sites.
