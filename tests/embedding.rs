@@ -66,3 +66,32 @@ fn a_c_program_that_opens_libpython_is_traced() {
         },
     );
 }
+
+/// An interpreter that is ended and started again in the same process, several times.
+#[test]
+fn an_interpreter_that_is_started_again() {
+    let program = compiled("embed.c", Product::Executable);
+    let cells = known()
+        .iter()
+        .filter_map(|python| Some((python, shared_library(python)?)));
+    for_each(
+        cells,
+        |(python, _)| python.name.clone(),
+        |(_, library)| {
+            let prefix = library.ancestors().nth(2).expect("it lies in PREFIX/lib");
+            let run = || {
+                Traced::command(&program)
+                    .arguments([library.as_os_str(), "local".as_ref()])
+                    .argument(installation::program("marker.py"))
+                    .argument("3")
+                    .set("PYTHONHOME", prefix)
+            };
+            let plain = run().untraced().run().success();
+            let outcome = run().run().success();
+            assert_eq!(outcome.stdout, plain.stdout);
+            let report = outcome.report();
+            assert_eq!(report.process.ended, "exit");
+            report.assert_exact();
+        },
+    );
+}
