@@ -5,7 +5,7 @@ use super::watchdog::{LIMIT, Watched};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 /// A report.
 #[derive(Debug, Deserialize)]
@@ -207,8 +207,33 @@ impl Report {
         Report::with_options(capture, &["--metric", "live", "--top", &count.to_string()])
     }
 
+    /// The same; `None` when its process ended while it wrote the first record.
+    #[track_caller]
+    pub(crate) fn of_begun(capture: &Path) -> Option<Report> {
+        let (status, stdout, stderr) = Report::printed(capture, &[]);
+        if stderr.contains("holds no record yet") {
+            return None;
+        }
+        assert!(
+            status.success(),
+            "{}: {status}\n{stderr}",
+            capture.display()
+        );
+        Some(Report::parsed(&stdout))
+    }
+
     #[track_caller]
     fn with_options(capture: &Path, options: &[&str]) -> Report {
+        let (status, stdout, stderr) = Report::printed(capture, options);
+        assert!(
+            status.success(),
+            "{}: {status}\n{stderr}",
+            capture.display()
+        );
+        Report::parsed(&stdout)
+    }
+
+    fn printed(capture: &Path, options: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(command_line());
         command
             .arg("report")
@@ -216,10 +241,13 @@ impl Report {
             .args(["--format", "json"])
             .args(options)
             .env_remove("LD_PRELOAD");
-        let (status, stdout, stderr) = Watched::start(&mut command, LIMIT).wait();
-        assert!(status.success(), "{command:?}: {status}\n{stderr}");
-        let report: Report = serde_json::from_str(&stdout)
-            .unwrap_or_else(|error| panic!("{command:?}: {error}\n{}", head(&stdout)));
+        Watched::start(&mut command, LIMIT).wait()
+    }
+
+    #[track_caller]
+    fn parsed(json: &str) -> Report {
+        let report: Report =
+            serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}\n{}", head(json)));
         assert_eq!(report.schema, "pytrace.report/1");
         report
     }
