@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use super::signals::QuietWrites;
 use super::syscall;
 
 /// Largest part of a file that is read at once, bytes.
@@ -72,8 +73,9 @@ pub(crate) fn read(path: &str, limit: usize) -> Option<Vec<u8>> {
     File::open(path).map(|file| file.read_up_to(limit))
 }
 
-/// Writes all bytes; `Err(errno)` when the system refuses. A descriptor that would block is given up after a second.
+/// Writes all bytes; `Err(errno)` when the system refuses. No signal is raised by it. A descriptor that would block is given up after a second.
 pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
+    let quiet = QuietWrites::begin();
     let deadline = super::clock::monotonic_ns() + 1_000_000_000;
     while !bytes.is_empty() {
         match syscall::write(fd, bytes) {
@@ -88,6 +90,7 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
             error => return Err(-error as i32),
         }
     }
+    drop(quiet);
     Ok(())
 }
 

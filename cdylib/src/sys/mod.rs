@@ -10,5 +10,6 @@ pub(crate) mod lock;
 pub(crate) mod memory_map;
 pub(crate) mod objects;
 pub(crate) mod real;
+mod signals;
 pub(crate) mod syscall;
 pub(crate) mod thread;
