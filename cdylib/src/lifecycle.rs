@@ -41,18 +41,32 @@ pub(crate) fn on_setlocale(caller: usize) {
         return;
     }
     let own = OwnWork::begin();
-    // SAFETY: as in `on_load`.
-    let global = |name: &CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    if global(c"Py_GetVersion").is_null() {
-        if let Some(handle) = handle_of_caller(caller) {
-            // SAFETY: the handle is of a loaded object.
-            let in_caller = |name: &CStr| unsafe { libc::dlsym(handle, name.as_ptr()) };
-            begin_if_python(&in_caller);
-        }
-    } else {
-        begin_if_python(&global);
+    if python::current().is_some() || sys::objects::any_loaded_since_asked() {
+        look_for_python(caller);
     }
     drop(own);
+}
+
+/// Begins the tracing if there is an interpreter in the global scope, or in the object that `caller` belongs to.
+fn look_for_python(caller: usize) {
+    // SAFETY: as in `on_load`.
+    let global = |name: &CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    if !global(c"Py_GetVersion").is_null() {
+        return begin_if_python(&global);
+    }
+    if let Some(handle) = handle_of_caller(caller) {
+        // SAFETY: the handle is of a loaded object.
+        let in_caller = |name: &CStr| unsafe { libc::dlsym(handle, name.as_ptr()) };
+        begin_if_python(&in_caller);
+        // A libpython must stay: hooks are in its tables. Anything else is none of ours.
+        if python::current().is_none() {
+            // SAFETY: the handle is ours alone; the object has others, as its code called us.
+            unsafe { real::dlclose::get()(handle) };
+        }
+    }
+    // What was not found is an error of ours, not the program's.
+    // SAFETY: no preconditions; the text is not used.
+    unsafe { libc::dlerror() };
 }
 
 /// A handle of the object that the code at an address belongs to.
@@ -75,6 +89,13 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         let Some(python) = Python::find(lookup) else {
             return;
         };
+        if python.has_run() {
+            // Other threads may be inside the allocators that would be replaced.
+            INERT.store(true, Ordering::Relaxed);
+            return file::say(
+                "loaded into a running interpreter: nothing is recorded; use LD_PRELOAD or `pytrace run`",
+            );
+        }
         let Some(mut settings) = accepted_settings().filter(|_| !heap::is_short()) else {
             INERT.store(true, Ordering::Relaxed);
             return;
@@ -187,6 +208,22 @@ extern "C" fn in_child() {
 /// traced, where locks of the parent's may be held for ever.
 fn unloading_session() -> Option<&'static Session> {
     session::current().filter(|session| !thread::word().is_writing() && session.is_this_process())
+}
+
+/// Makes a system call that is refused to a process with several threads (`unshare`, `setns`), as after a fork: without our
+/// own thread.
+pub(crate) fn without_own_thread<R>(call: impl FnOnce() -> R) -> R {
+    if thread::word().is_writing() {
+        return call();
+    }
+    let own = OwnWork::begin();
+    if let Some(session) = session::current() {
+        session.before_fork();
+    }
+    drop(own);
+    let result = call();
+    in_parent();
+    result
 }
 
 /// A library is about to be closed.

@@ -109,6 +109,16 @@ impl Word {
         }
     }
 
+    /// Whether the allocation that `allocate` makes comes to our hooks.
+    pub(crate) fn notes_inner(&self, allocate: impl FnOnce() -> *mut c_void) -> bool {
+        let before = self.phase.replace(Phase::Original as u32);
+        self.inner.set(core::ptr::null_mut());
+        let block = allocate();
+        let noted = self.inner.replace(core::ptr::null_mut());
+        self.phase.set(before);
+        !block.is_null() && noted == block
+    }
+
     /// Whether a free that comes from within the real allocator may be of a block of its own, not of the one that the
     /// hook is about: tracemalloc frees its trace of a block from within the free of the block.
     #[inline(always)]
@@ -199,10 +209,12 @@ impl Drop for Hook<'_> {
     }
 }
 
-/// While it lives, the thread's calls into libc are the shim's own: passed on, not recorded, not counted as missed.
+/// While it lives, the thread's calls into libc are the shim's own: passed on, not recorded, not counted as missed. `errno` is
+/// afterwards what it was.
 pub(crate) struct OwnWork<'a> {
     word: &'a Word,
     before: u32,
+    errno: i32,
 }
 
 impl OwnWork<'static> {
@@ -211,12 +223,16 @@ impl OwnWork<'static> {
         OwnWork {
             word,
             before: word.phase.replace(Phase::Own as u32),
+            // SAFETY: errno's address is valid for the life of the thread.
+            errno: unsafe { *libc::__errno_location() },
         }
     }
 }
 
 impl Drop for OwnWork<'_> {
     fn drop(&mut self) {
+        // SAFETY: errno's address is valid for the life of the thread.
+        unsafe { *libc::__errno_location() = self.errno };
         self.word.phase.set(self.before);
     }
 }

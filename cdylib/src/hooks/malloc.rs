@@ -49,14 +49,23 @@ fn enter(word: &Word) -> Option<(Hook<'_>, &'static Session)> {
 /// Whether the program's calls of `malloc` come to us first, as far as was looked.
 static IS_FIRST: AtomicBool = AtomicBool::new(true);
 
-/// Looks whether the program's calls of `malloc` come to us first. Not for hooks: it asks the loader.
+/// Looks whether the program's calls of `malloc` come to us first: by name, and by trying it, as valgrind redirects calls
+/// that the loader bound to us. Not for hooks: it asks the loader.
 pub(crate) fn look_who_is_first() {
     // SAFETY: a plain look-up of a name that exists.
     let first = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"malloc".as_ptr()) };
-    IS_FIRST.store(
-        first.cast_const() == malloc as *const c_void,
-        Ordering::Relaxed,
-    );
+    let is_ours = first.cast_const() == malloc as *const c_void;
+    let arrives = is_ours
+        && thread::word().notes_inner(|| {
+            // SAFETY: the address of our `malloc`; the block goes back to the same allocator.
+            unsafe {
+                let first: real::malloc::Function = core::mem::transmute(first);
+                let block = core::hint::black_box(first)(1);
+                libc::free(block);
+                block
+            }
+        });
+    IS_FIRST.store(arrives, Ordering::Relaxed);
 }
 
 /// Whether the program's calls of `malloc` come to us first.

@@ -38,6 +38,26 @@ pub(crate) unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     status
 }
 
+/// `unshare`: the kernel refuses some namespaces to processes with several threads, so ours is sent away first.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn unshare(flags: c_int) -> c_int {
+    // SAFETY: the original, with the caller's argument.
+    lifecycle::without_own_thread(|| unsafe { real::unshare::get()(flags) })
+}
+
+/// `setns`: as `unshare`.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn setns(fd: c_int, kind: c_int) -> c_int {
+    // SAFETY: the original, with the caller's arguments.
+    lifecycle::without_own_thread(|| unsafe { real::setns::get()(fd, kind) })
+}
+
 /// `_exit`.
 ///
 /// # Safety

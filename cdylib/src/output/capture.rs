@@ -79,7 +79,16 @@ impl Capture {
         if let Err(error) = self.encoder.push(record) {
             file::say(&format!("left out of the capture: {error}"));
         }
-        if self.encoder.pending_bytes() >= MOST_PENDING_BYTES {
+        // Rows of tables come while the interner's lock is held, which hooks wait for: they are written after it.
+        let is_row = matches!(
+            record,
+            Record::String(_)
+                | Record::Module(_)
+                | Record::Frame(_)
+                | Record::Stack(_)
+                | Record::Site(_)
+        );
+        if !is_row && self.encoder.pending_bytes() >= MOST_PENDING_BYTES {
             self.write();
         }
     }

@@ -18,6 +18,7 @@ use crate::session::Session;
 use crate::stack::intern::{self, Interner};
 use crate::stack::names::{FastMap, FrameRow};
 use crate::sys::file;
+use crate::sys::lock::Lock;
 
 /// Handle of a table's row.
 fn handle(row: u32) -> u32 {
@@ -86,15 +87,24 @@ impl Records {
         StringId(self.strings_made)
     }
 
-    /// Reads the interner's new strings and frames.
-    fn read_tables(&mut self, interner: &Interner) {
-        for row in self.strings_seen..interner.strings.len() {
+    /// Reads the interner's new strings and frames. Its lock is held for the copy alone: hooks wait for it, and to find a
+    /// frame's module takes files.
+    fn read_tables(&mut self, interner: &Lock<Interner>) {
+        let (strings, frames) = {
+            let interner = interner.lock();
+            (
+                interner.strings.len(),
+                interner.frames.since(self.frames_seen).to_vec(),
+            )
+        };
+        for row in self.strings_seen..strings {
             let id = self.make_string(Row::Interned(row as u32));
             self.strings.insert(row as u32, id);
         }
-        self.strings_seen = interner.strings.len();
-        for frame in interner.frames.since(self.frames_seen) {
-            let frame = match *frame {
+        self.strings_seen = strings;
+        self.frames_seen += frames.len();
+        for frame in frames {
+            let frame = match frame {
                 FrameRow::Python {
                     function,
                     file,
@@ -108,12 +118,11 @@ impl Records {
             };
             self.rows.push(Row::Frame(frame));
         }
-        self.frames_seen = interner.frames.len();
     }
 
     /// Reads the interner's new rows before objects are unloaded: their addresses are of code that is still there.
     pub(crate) fn before_unloading(&mut self, session: &Session) {
-        self.read_tables(&session.interner.lock());
+        self.read_tables(&session.interner);
     }
 
     /// Where a native frame is. One that was seen before objects were unloaded, and is asked for after, is nowhere: other
@@ -213,11 +222,8 @@ impl Records {
             self.settings_written = true;
             sink(Record::Settings(process::settings(session)));
         }
-        {
-            let interner = session.interner.lock();
-            self.read_tables(&interner);
-            self.written = self.give_tables(&interner, self.written, sink);
-        }
+        self.read_tables(&session.interner);
+        self.written = self.give_tables(&session.interner.lock(), self.written, sink);
         for site in books.take_changed_sites() {
             if let Some(row) = books.sites().get(site as usize) {
                 sink(site_counters(site, row, books.peak));
@@ -304,7 +310,7 @@ impl Records {
         books: &Books,
         effort: Effort,
     ) -> Vec<Record> {
-        self.read_tables(&session.interner.lock());
+        self.read_tables(&session.interner);
         let wanted = native_frames_of_top_sites(session, books);
         let frames: Vec<&Frame> = self
             .rows

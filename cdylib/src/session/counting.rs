@@ -1,9 +1,10 @@
 //! `counts` mode: adding up what the threads counted, and what still goes to the books directly.
 
-use super::{Aggregator, Session};
+use super::{Aggregator, PATIENCE_NS, Session};
 use crate::counts;
 use crate::events::event::Event;
 use crate::events::slot::Slot;
+use crate::thread::OwnWork;
 use core::sync::atomic::Ordering;
 
 impl Session {
@@ -27,7 +28,10 @@ impl Session {
     #[cold]
     #[inline(never)]
     pub(crate) fn apply_at_once(&self, slot: &Slot, event: Event) {
-        let mut aggregator = self.aggregator.lock();
+        let Some(mut aggregator) = self.aggregator.lock_within(PATIENCE_NS) else {
+            // Whoever holds it writes to a file that does not answer: the program is not to wait for that.
+            return slot.lose(1);
+        };
         let Aggregator { merge, books, .. } = &mut *aggregator;
         merge.apply_at_once(slot, event, books);
     }
@@ -39,8 +43,10 @@ impl Session {
         if let Some(mut aggregator) = self.aggregator.try_lock()
             && self.end_ns() >= aggregator.output.next_flush_ns()
         {
+            let own = OwnWork::begin();
             self.pump(&mut aggregator);
             self.flush_if_due(&mut aggregator);
+            drop(own);
         }
     }
 }

@@ -75,16 +75,12 @@ impl Session {
             return;
         }
         let own = OwnWork::begin();
-        // SAFETY: errno's address is valid for the life of the thread.
-        let errno = unsafe { *libc::__errno_location() };
         if let Some(mut aggregator) = self.aggregator.lock_within(EXIT_PATIENCE_NS) {
             self.pump(&mut aggregator);
             self.complete_quality(&mut aggregator);
             let Aggregator { books, output, .. } = &mut *aggregator;
             output.prepare(self, books);
         }
-        // SAFETY: as above.
-        unsafe { *libc::__errno_location() = errno };
         drop(own);
     }
 

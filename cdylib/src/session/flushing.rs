@@ -13,23 +13,18 @@ use crate::sys::{clock, heap, syscall};
 const TABLE_LOOK_NS: u64 = 1_000_000_000;
 
 impl Session {
-    /// Applies everything that is published.
+    /// Applies everything that was published before the call; not what comes meanwhile, which could be without end.
     pub(crate) fn pump(&self, aggregator: &mut Aggregator) {
         let cpu_before = clock::thread_cpu_ns();
         aggregator.books.now_ns = self.end_ns();
         if self.is_counting() {
             self.add_up(aggregator);
         }
-        loop {
-            let applied = aggregator.merge.pass(
-                || self.slots.lock().all.clone(),
-                &self.transport,
-                &mut aggregator.books,
-            );
-            if applied == 0 || self.transport.waiting() == 0 || heap::is_short() {
-                break;
-            }
-        }
+        aggregator.merge.pass(
+            || self.slots.lock().all.clone(),
+            &self.transport,
+            &mut aggregator.books,
+        );
         aggregator.own_cpu_ns += clock::thread_cpu_ns().saturating_sub(cpu_before);
     }
 

@@ -34,7 +34,7 @@ use crate::stack::intern::{self, Interner};
 use crate::stack::native::Rules;
 use crate::sys::lock::Lock;
 use crate::sys::{clock, file, heap, syscall};
-use crate::thread;
+use crate::thread::{self, OwnWork};
 use background::Background;
 use ending::TearDown;
 pub(crate) use word::{state, state_at_fork};
@@ -389,8 +389,10 @@ impl Session {
         let helps =
             !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED;
         if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
+            let own = OwnWork::begin();
             self.pump(&mut aggregator);
             self.flush_if_due(&mut aggregator);
+            drop(own);
         }
         self.saturated.store(false, Ordering::Relaxed);
         if self.transport.waiting() >= WORTH_WAKING {

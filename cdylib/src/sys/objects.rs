@@ -4,7 +4,7 @@
 //! code has not returned.
 
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// `struct dl_find_object` of `<dlfcn.h>` on x86-64.
 #[repr(C)]
@@ -26,6 +26,26 @@ pub(super) fn resolve() {
     // SAFETY: a plain look-up of a name.
     let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
     FIND_OBJECT.store(found, Ordering::Relaxed);
+}
+
+/// How many objects had been loaded, ever, when it was asked last.
+static LOADED_WHEN_ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// Whether objects were loaded since this was asked last. Not for hooks: it takes the loader's lock.
+pub(crate) fn any_loaded_since_asked() -> bool {
+    unsafe extern "C" fn first(
+        object: *mut libc::dl_phdr_info,
+        _size: usize,
+        count: *mut c_void,
+    ) -> c_int {
+        // SAFETY: the loader gives its description of an object, the caller below a counter.
+        unsafe { *count.cast::<u64>() = (*object).dlpi_adds };
+        1
+    }
+    let mut count = 0u64;
+    // SAFETY: the function is called before this returns, with the counter.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut count).cast()) };
+    LOADED_WHEN_ASKED.swap(count, Ordering::Relaxed) != count
 }
 
 /// Whether objects can be found.

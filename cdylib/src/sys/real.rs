@@ -68,6 +68,8 @@ originals! {
     mremap: fn(*mut c_void, usize, usize, c_int, *mut c_void) -> *mut c_void = early_mremap;
     dlclose: fn(*mut c_void) -> c_int = early_dlclose;
     setlocale: fn(c_int, *const libc::c_char) -> *mut libc::c_char = early_setlocale;
+    unshare: fn(c_int) -> c_int = early_unshare;
+    setns: fn(c_int, c_int) -> c_int = early_setns;
     _exit: fn(c_int) -> () = early_exit;
     abort: fn() -> () = early_abort;
     kill: fn(libc::pid_t, c_int) -> c_int = early_kill;
@@ -316,6 +318,17 @@ unsafe extern "C" fn early_abort() {
             ],
         )
     };
+}
+
+unsafe extern "C" fn early_unshare(flags: c_int) -> c_int {
+    // SAFETY: the program's own system call, passed on.
+    fail(unsafe { syscall::raw(libc::SYS_unshare, [flags as usize, 0, 0, 0, 0, 0]) }) as c_int
+}
+
+unsafe extern "C" fn early_setns(fd: c_int, kind: c_int) -> c_int {
+    // SAFETY: the program's own system call, passed on.
+    fail(unsafe { syscall::raw(libc::SYS_setns, [fd as usize, kind as usize, 0, 0, 0, 0]) })
+        as c_int
 }
 
 unsafe extern "C" fn early_kill(pid: libc::pid_t, signal: c_int) -> c_int {
