@@ -2,3 +2,4 @@
 //! of it. A test is named after its entry.
 
 mod processes; // F38–F50, F59, F60: fork, exec, exit, and the servers and pools that are made of them
+mod transparency; // signals, namespaces, the loader: what else the program would notice

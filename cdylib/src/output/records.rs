@@ -56,6 +56,9 @@ pub(crate) struct Records {
     rows: Vec<Row>,
     strings_seen: usize,
     frames_seen: usize,
+    /// Nodes and sites that refer to no later frames.
+    nodes_seen: usize,
+    sites_seen: usize,
     /// What a flush has written.
     written: Progress,
     /// The capture's string of each string of the interner's.
@@ -92,6 +95,8 @@ impl Records {
     fn read_tables(&mut self, interner: &Lock<Interner>) {
         let (strings, frames) = {
             let interner = interner.lock();
+            self.nodes_seen = interner.nodes.len();
+            self.sites_seen = interner.sites.len();
             (
                 interner.strings.len(),
                 interner.frames.since(self.frames_seen).to_vec(),
@@ -186,13 +191,15 @@ impl Records {
                 Row::Frame(frame) => Record::Frame(frame.clone()),
             });
         }
-        for node in interner.nodes.since(from.nodes) {
+        let nodes = self.nodes_seen.saturating_sub(from.nodes);
+        for node in interner.nodes.since(from.nodes).iter().take(nodes) {
             sink(Record::Stack(Stack {
                 parent: StackId(node.parent),
                 frame: FrameId(handle(node.frame)),
             }));
         }
-        for site in interner.sites.since(from.sites) {
+        let sites = self.sites_seen.saturating_sub(from.sites);
+        for site in interner.sites.since(from.sites).iter().take(sites) {
             sink(Record::Site(Site {
                 domain: site.domain(),
                 stack: StackId(site.node),
@@ -200,8 +207,8 @@ impl Records {
         }
         Progress {
             rows: self.rows.len(),
-            nodes: interner.nodes.len(),
-            sites: interner.sites.len(),
+            nodes: self.nodes_seen,
+            sites: self.sites_seen,
         }
     }
 
