@@ -127,7 +127,7 @@ def run_one(options, python, build, folder, progress):
             print(f"  {title}{difference}", flush=True)
     if counted:
         print(f"  logs: {logs}", flush=True)
-    if kind in ("all", "quick"):
+    if kind != "only":
         (folder / f"{interpreter.name}-{kind}.row.json").write_text(json.dumps(row))
     return len(counted)
 

@@ -14,7 +14,8 @@ TEXT = """\
 Each test file runs bare and under the preload, in a process of its own, as CPython's `make test` does (`-W default -bb -E`, no
 resources such as the network). Whatever differs (failures, hangs, crashes, skips, altered environments, warnings of forks,
 lines of pytrace's, captures that are missing or do not open) is repeated three times, alternately, alone: what shows again and
-in no bare run is a difference; what does not is a flake. `scripts/regrtest --write-docs` makes this table."""
+in no bare run is a difference; what does not is a flake. `scripts/regrtest --write-docs` makes this table: `all` are all test files, `quick` is the list of
+that name in tests/regrtest/selection.py, `ci` the part of it that scripts/test runs."""
 
 
 def table(rows):
@@ -35,7 +36,7 @@ def with_part(text, content):
 def write(folder, exemptions):
     """Writes the table of all results in `folder` that a whole list gave."""
     rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.row.json"))]
-    rows.sort(key=lambda row: (row["tests"] != "all", row["interpreter"]))
+    rows.sort(key=lambda row: (("all", "quick", "ci").index(row["tests"]), row["interpreter"]))
     content = [TEXT, table(rows)]
     for exemption in exemptions:
         versions = f" ({', '.join(exemption.versions)})" if exemption.versions else ""

@@ -50,7 +50,7 @@ def of_texts(code, was_stopped, xml, log, seconds):
         failures=sorted({_ADDRESS.sub("0x…", heading) for heading in _FAILURE.findall(log)}),
         altered=sorted({_unnumbered(warning) for warning in _WARNING.findall(log)}),
         fork_warnings=log.count(_FORK),
-        complaints=sorted({line for line in log.splitlines() if line.startswith("pytrace:")}),
+        complaints=sorted({_unnumbered(line) for line in log.splitlines() if line.startswith("pytrace:")}),
         seconds=round(seconds, 1),
     )
 
@@ -81,5 +81,5 @@ def _case(case):
 
 
 def _unnumbered(text):
-    """Without numbers: process ids, thread ids, counts."""
-    return re.sub(r"\d+", "…", _ADDRESS.sub("0x…", text))
+    """Without what differs from run to run: the run's own folder, process ids, thread ids, counts."""
+    return re.sub(r"\d+", "…", re.sub(r"/\S*/regrtest-\w+/", "", _ADDRESS.sub("0x…", text)))

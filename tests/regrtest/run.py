@@ -44,6 +44,8 @@ def run(interpreter, file, build, timeout_seconds, logs):
         captures, scratch, report = folder / "captures", folder / "scratch", folder / "cases.xml"
         captures.mkdir()
         scratch.mkdir()
+        folder.chmod(0o755)
+        captures.chmod(0o1777)  # some tests start children as another user
         environment = {**interpreter.environment(), "TMPDIR": str(scratch)}
         if build:
             environment |= {
@@ -61,6 +63,7 @@ def run(interpreter, file, build, timeout_seconds, logs):
         code, was_stopped, pid = _wait([*command, file.name], environment, scratch, timeout_seconds, log)
         seconds = time.monotonic() - begin
         xml = report.read_text(errors="replace") if report.exists() else ""
+        log.with_suffix(".xml").write_text(xml)  # why each case failed
         outcome = of_texts(code, was_stopped, xml, log.read_text(errors="replace"), seconds)
         if build and not was_stopped:
             outcome.complaints += unopened(build, captures, pid)

@@ -89,7 +89,8 @@ REPORT = """\
 LOG = """\
 Warning -- Unraisable exception in process 4711
 FAIL: test_b (test) (where=<object at 0x7f01>)
-pytrace: no room in /tmp
+pytrace: /tmp/regrtest-w_3ea2z4m/captures/17.pytrace: no room
+pytrace: /tmp/regrtest-w_3ea2z4m/captures/18.pytrace: no room
 DeprecationWarning: This process (pid=12) is multi-threaded, use of fork() may lead to deadlocks in the child.
 the word pytrace: within a line
 """
@@ -112,7 +113,7 @@ class Outcomes(unittest.TestCase):
                 failures=["test_b (test) (where=<object at 0x…>)"],
                 altered=["Unraisable exception in process …"],
                 fork_warnings=1,
-                complaints=["pytrace: no room in /tmp"],
+                complaints=["pytrace: captures/….pytrace: no room"],
                 seconds=1.3,
             ),
         )
