@@ -9,6 +9,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pytrace_model::text::escape_name;
+
 /// Why `pytrace` could not do what it was asked.
 #[derive(Debug)]
 pub struct Error {
@@ -297,18 +299,7 @@ pub(crate) fn reason(source: &io::Error) -> String {
 
 /// A name in quotes, on one line whatever it holds.
 pub fn quoted(name: impl AsRef<OsStr>) -> String {
-    let name = name.as_ref().to_string_lossy();
-    let mut quoted = String::with_capacity(name.len() + 2);
-    quoted.push('\'');
-    for character in name.chars() {
-        if character.is_control() {
-            quoted.extend(character.escape_default());
-        } else {
-            quoted.push(character);
-        }
-    }
-    quoted.push('\'');
-    quoted
+    format!("'{}'", escape_name(&name.as_ref().to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -326,10 +317,10 @@ mod tests {
 
     #[test]
     fn names_cannot_break_the_line() {
-        let error = Error::script_missing(Path::new("a\nb\u{1b}[31m.py"));
+        let error = Error::script_missing(Path::new("a\nb\u{1b}[31m\u{202e}.py"));
         assert_eq!(
             error.to_string(),
-            "no such script: 'a\\nb\\u{1b}[31m.py'; check the path"
+            "no such script: 'a\\nb\\x1b[31m\\u202e.py'; check the path"
         );
     }
 

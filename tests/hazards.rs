@@ -1,7 +1,7 @@
 //! What has crashed, hung or confused tracers before: the program survives, and the report is exact all the same.
 
-use crate::support::interpreters::{known, usual, with_packages};
-use crate::support::{Interpreter, Report, Traced, for_each, skipped};
+use crate::support::interpreters::{known, with_packages};
+use crate::support::{Interpreter, Report, Traced, for_each};
 
 /// The parts of `hazards.py` that every interpreter can run.
 const HAZARDS: [&str; 8] = [
@@ -72,44 +72,6 @@ fn greenlets_that_swap_stacks() {
         Some(60),
         "frames of the deepest greenlet"
     );
-}
-
-/// Sizes beyond 32 bits.
-#[test]
-fn blocks_of_more_than_4_gib() {
-    let outcome = hazard(usual(), "huge_blocks").run().success();
-    if outcome.stdout.starts_with("refused") {
-        return skipped("blocks of more than 4 GiB", "the system does not give them");
-    }
-    let report = outcome.report();
-    report.assert_exact();
-    let malloc = &report.domains["malloc"];
-    let (first, last) = ((4 << 30) + 4001, (5 << 30) + 5003);
-    assert_eq!(malloc.sizes.max, last);
-    let large = malloc
-        .sizes
-        .buckets
-        .iter()
-        .filter(|bucket| bucket.from > 1 << 30);
-    let bytes: u64 = large.map(|bucket| bucket.requested_bytes).sum();
-    assert_eq!(bytes, first + last);
-    assert!(malloc.counters.live_bytes >= Some(last) && malloc.max_live_bytes >= Some(last));
-}
-
-/// Little address space: the tracer's own tables must not need much of it.
-#[test]
-fn limits_on_memory_and_files() {
-    for limit in ["--as=300000000", "--nofile=12", "--stack=1000000"] {
-        let run = Traced::command("prlimit")
-            .argument(limit)
-            .argument(&usual().path)
-            .argument("-S");
-        let reports = survive(
-            run.argument(crate::support::installation::program("hazards.py"))
-                .argument("tracemalloc_and_locale"),
-        );
-        assert_eq!(reports.len(), 1, "{limit}");
-    }
 }
 
 /// Millions of events in bursts from several threads: none is dropped.

@@ -27,7 +27,9 @@ mod failure_modes;
 
 // Transparency: the program must not notice.
 mod entry_points; // every allocator function with absurd arguments, with and without the library
+mod faults; // each of the library's system calls fails
 mod hazards; // threads, forks, signals, greenlets, subinterpreters, limits, huge blocks
+mod held; // its background thread is held
 mod real_programs; // pandas, lxml, pip, http.server, unittest
 
 // The interface.

@@ -3,22 +3,10 @@
 use crate::support::compile::{Product, compiled};
 use crate::support::interpreters::usual;
 use crate::support::marker::{assert_line_is_exact, block_bytes};
-use crate::support::{Outcome, Report, Traced};
-use std::path::Path;
+use crate::support::{Report, Traced};
 
 fn marker() -> Traced {
     Traced::script(usual(), "marker.py")
-}
-
-/// The one line that says why the capture is shorter than it should be.
-#[track_caller]
-fn assert_says_that_the_capture_is_cut(outcome: &Outcome, capture: &Path) {
-    let capture = capture.to_str().expect("a plain name");
-    let lines = outcome.stderr.lines();
-    let said = lines
-        .filter(|line| line.starts_with("pytrace: ") && line.contains(capture))
-        .count();
-    assert_eq!(said, 1, "{}", outcome.stderr);
 }
 
 #[test]
@@ -289,38 +277,6 @@ fn an_output_that_cannot_be_written_is_named_and_the_program_runs_on() {
             .filter(|line| line.starts_with("pytrace: ") && line.contains(output));
         assert_eq!(lines.count(), 1, "{output}\n{}", outcome.stderr);
     }
-}
-
-#[test]
-fn a_limit_on_file_size_does_not_hurt_the_program() {
-    let outcome = Traced::command("prlimit")
-        .argument("--fsize=3000")
-        .argument(&usual().path)
-        .argument("-S")
-        .argument(crate::support::installation::program("marker.py"))
-        .run()
-        .success();
-    assert_eq!(block_bytes(&outcome), 944);
-    assert_says_that_the_capture_is_cut(&outcome, &outcome.capture());
-}
-
-#[test]
-fn a_full_disk_does_not_hurt_the_program() {
-    let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
-    let mount = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(arguments[0]);
-        command.args(&arguments[1..]).arg(folder.path());
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    if !mount(&["mount", "-t", "tmpfs", "-o", "size=16k", "none"]) {
-        return crate::support::skipped("a full disk", "no file system can be mounted here");
-    }
-    let run = marker().set("PYTRACE_OUTPUT", folder.path().join("full.pytrace"));
-    let outcome = run.run();
-    assert!(mount(&["umount"]));
-    let outcome = outcome.success();
-    assert_eq!(block_bytes(&outcome), 944);
-    assert_says_that_the_capture_is_cut(&outcome, &folder.path().join("full.pytrace"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::installation::program;
 use crate::support::interpreters::{usual, with_stacks};
-use crate::support::{Outcome, Traced, for_each};
+use crate::support::{Traced, for_each};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -171,19 +171,4 @@ fn names_cannot_steer_the_terminal() {
                 .is_some_and(|file| file.contains("evil"))
         });
     assert!(is_there, "the report has the file");
-}
-
-/// A program that closes or redirects its standard error gets nothing in its files.
-#[test]
-fn a_closed_standard_error_does_no_harm() {
-    let code =
-        "import os; os.close(2); f = open('own.txt', 'w'); print(f.fileno(), file=f, flush=True)";
-    let outcome: Outcome = Traced::python(usual())
-        .arguments(["-c", code])
-        .run()
-        .success();
-    let own =
-        std::fs::read_to_string(outcome.work().join("own.txt")).expect("the program wrote it");
-    assert_eq!(own, "2\n", "the program's own file, which took number 2");
-    outcome.report().assert_exact();
 }

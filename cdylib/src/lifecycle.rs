@@ -25,6 +25,7 @@ pub(crate) fn on_load() {
         INERT.store(true, Ordering::Relaxed);
         return;
     }
+    file::note_stderr();
     // SAFETY: a plain look-up; RTLD_DEFAULT searches what is loaded.
     let lookup = |name: &CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     begin_if_python(&lookup);

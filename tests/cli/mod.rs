@@ -14,21 +14,21 @@ use std::process::{Command, ExitStatus};
 use tempfile::TempDir;
 
 /// A command line in a folder of its own; nothing of the caller's environment but PATH leaks in.
-struct Pytrace {
+pub(crate) struct Pytrace {
     command: Command,
     folder: TempDir,
 }
 
 /// What a command line gave.
-struct Answer {
+pub(crate) struct Answer {
     status: ExitStatus,
-    stdout: String,
-    stderr: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     folder: TempDir,
 }
 
 impl Pytrace {
-    fn new(subcommand: &str) -> Pytrace {
+    pub(crate) fn new(subcommand: &str) -> Pytrace {
         let folder = TempDir::new().expect("a temporary folder can be made");
         // The tests may have been started with signals ignored, as by nohup; a shell does not trap those.
         let mut command = Command::new("env");
@@ -43,16 +43,16 @@ impl Pytrace {
         Pytrace { command, folder }
     }
 
-    fn words<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Pytrace {
+    pub(crate) fn words<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Pytrace {
         self.command.args(words);
         self
     }
 
-    fn word(self, word: impl AsRef<OsStr>) -> Pytrace {
+    pub(crate) fn word(self, word: impl AsRef<OsStr>) -> Pytrace {
         self.words([word])
     }
 
-    fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Pytrace {
+    pub(crate) fn set(mut self, name: &str, value: impl AsRef<OsStr>) -> Pytrace {
         self.command.env(name, value);
         self
     }
@@ -63,7 +63,7 @@ impl Pytrace {
         self
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -71,7 +71,7 @@ impl Pytrace {
         Watched::start(&mut self.command, LIMIT)
     }
 
-    fn run(mut self) -> Answer {
+    pub(crate) fn run(mut self) -> Answer {
         let (status, stdout, stderr) = self.start().wait();
         Answer {
             status,
@@ -83,7 +83,7 @@ impl Pytrace {
 }
 
 impl Answer {
-    fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.status.code().expect("pytrace exits")
     }
 
@@ -93,7 +93,7 @@ impl Answer {
 
     /// The one line of a refusal, which ends with status 2 and prints nothing else.
     #[track_caller]
-    fn refusal(&self) -> &str {
+    pub(crate) fn refusal(&self) -> &str {
         assert_eq!(self.code(), 2, "{}", self.stderr);
         assert_eq!(self.stdout, "");
         self.only_line()
@@ -101,7 +101,7 @@ impl Answer {
 
     /// The one line on standard error.
     #[track_caller]
-    fn only_line(&self) -> &str {
+    pub(crate) fn only_line(&self) -> &str {
         let line = self
             .stderr
             .strip_prefix("pytrace: ")

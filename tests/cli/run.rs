@@ -108,58 +108,6 @@ fn options_become_settings_and_the_rest_of_the_environment_stays() {
 }
 
 #[test]
-fn a_library_whose_path_would_be_split_goes_through_a_link_that_is_removed() {
-    let pytrace = Pytrace::new("run");
-    let folder = pytrace.path("with space:colon");
-    std::fs::create_dir(&folder).unwrap();
-    let copy = folder.join("libpytrace.so");
-    std::fs::copy(library(), &copy).unwrap();
-    let answer = pytrace
-        .set("PYTRACE_LIBRARY", &copy)
-        .words(["-o", "none", "sh", "-c"])
-        .word("echo \"$LD_PRELOAD\"; readlink \"$LD_PRELOAD\"; stat -c %a \"${LD_PRELOAD%/*}\"")
-        .run();
-    let lines: Vec<_> = answer.stdout.lines().collect();
-    let [link, target, mode] = lines[..] else {
-        panic!("{:?}, {}", answer.stdout, answer.stderr);
-    };
-    assert!(!link.contains([' ', ':']), "{link}");
-    assert_eq!(target, copy.canonicalize().unwrap().to_str().unwrap());
-    assert_eq!(mode, "700");
-    assert!(!std::path::Path::new(link).exists());
-}
-
-#[test]
-fn a_missing_library_is_named() {
-    let answer = Pytrace::new("run")
-        .set("PYTRACE_LIBRARY", "/no/lib.so")
-        .word("true")
-        .run();
-    assert!(
-        answer
-            .refusal()
-            .starts_with("PYTRACE_LIBRARY is '/no/lib.so', which is no file")
-    );
-}
-
-#[test]
-fn a_run_without_a_capture_says_so_and_keeps_the_status() {
-    let answer = Pytrace::new("run").words(["sh", "-c", "exit 5"]).run();
-    assert_eq!(answer.code(), 5);
-    assert!(
-        answer
-            .only_line()
-            .starts_with("no capture was written: 'sh'")
-    );
-
-    let answer = Pytrace::new("run")
-        .set("PYTRACE", "off")
-        .words(["-c", "pass"])
-        .run();
-    assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));
-}
-
-#[test]
 fn a_refused_setting_is_the_only_thing_said() {
     let answer = Pytrace::new("run")
         .set("PYTRACE_MODE", "events")

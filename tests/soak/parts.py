@@ -38,6 +38,18 @@ PARTS = [
         "servers", "gunicorn with sync, gthread and gevent workers: 20 000 requests each, reloads, recycling", "f59_"
     ),
     _tests("trees", "multiprocessing and concurrent.futures in all start methods on each interpreter", "f60_"),
+    _tests(
+        "faults",
+        "each system call of the shim and each call of libc that may end in one fails, in 7 ways: a program with threads, "
+        "a fork and mappings is unaffected",
+        "faults::",
+    ),
+    _tests(
+        "held",
+        "the background thread held for 30 s under the load of 16 threads, with the aggregator's lock and without",
+        "held::",
+    ),
+    _tests("limits", "little address space in 17 steps; a run of 40 million events", "f64_", "f66_"),
     Part(
         "exit_latency",
         "300 ends with 32 daemon threads allocating, traced and not in turn",

@@ -8,6 +8,8 @@ use crate::sys::{file, syscall};
 
 /// Descriptors below are left to the program: it may count on the lowest free numbers, or close them all.
 const LOWEST_FD: i32 = 900;
+/// A program that may have fewer descriptors than this keeps them all: one more may be what it cannot do without.
+const FEWEST_DESCRIPTORS: u64 = 32;
 
 /// Bytes of records that are gathered for one write.
 const MOST_PENDING_BYTES: usize = 1 << 20;
@@ -28,15 +30,6 @@ enum State {
 pub(crate) struct Capture {
     state: State,
     encoder: Encoder,
-}
-
-fn reason(errno: i32) -> String {
-    std::io::Error::from_raw_os_error(errno)
-        .to_string()
-        .split(" (os error")
-        .next()
-        .unwrap_or("unknown error")
-        .to_owned()
 }
 
 impl Capture {
@@ -101,7 +94,7 @@ impl Capture {
         {
             file::say(&format!(
                 "{path}: cannot write: {}; the capture ends here",
-                reason(errno)
+                file::reason(errno)
             ));
             syscall::close(*fd);
             self.state = State::GivenUp;
@@ -116,6 +109,14 @@ impl Capture {
             &process::program(),
             &path::host(),
         );
+        if let Some(limit) = syscall::descriptor_limit().filter(|limit| *limit < FEWEST_DESCRIPTORS)
+        {
+            file::say(&format!(
+                "{path}: the program may have only {limit} open files; no capture is kept"
+            ));
+            self.state = State::GivenUp;
+            return;
+        }
         self.state = match path::create(&path) {
             Ok((fd, path)) => {
                 let fd = move_up(fd);
@@ -128,7 +129,7 @@ impl Capture {
                         let errno = result.err().unwrap_or(libc::EIO);
                         file::say(&format!(
                             "{path}: cannot write: {}; no capture is kept",
-                            reason(errno)
+                            file::reason(errno)
                         ));
                         syscall::close(fd);
                         State::GivenUp
@@ -138,7 +139,7 @@ impl Capture {
             Err(errno) => {
                 file::say(&format!(
                     "{path}: cannot create the capture: {}",
-                    reason(errno)
+                    file::reason(errno)
                 ));
                 State::GivenUp
             }
@@ -146,12 +147,21 @@ impl Capture {
     }
 }
 
+/// The number from which on the capture's descriptor is looked for: the highest, where [`LOWEST_FD`] is not allowed.
+fn lowest_fd() -> i32 {
+    let highest = syscall::descriptor_limit().map_or(i32::MAX, |limit| {
+        i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(1)
+    });
+    LOWEST_FD.min(highest)
+}
+
 /// Makes the table of descriptors large enough for the capture's, while the process has one thread. Later the kernel waits
 /// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
 pub(crate) fn reserve_descriptor() {
     let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
+    let lowest = lowest_fd();
     for fd in standard {
-        let reserved = syscall::duplicate_above(fd, LOWEST_FD);
+        let reserved = syscall::duplicate_above(fd, lowest);
         if !syscall::is_error(reserved) {
             syscall::close(reserved as i32);
             return;
@@ -161,7 +171,7 @@ pub(crate) fn reserve_descriptor() {
 
 /// Moves a descriptor out of the program's way, if the limit allows.
 fn move_up(fd: i32) -> i32 {
-    let moved = syscall::duplicate_above(fd, LOWEST_FD);
+    let moved = syscall::duplicate_above(fd, lowest_fd());
     if syscall::is_error(moved) {
         return fd;
     }

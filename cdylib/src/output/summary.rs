@@ -43,13 +43,10 @@ pub(crate) fn print(settings: &Settings, mut text: String, model: &Model, captur
     let _ = render_end(model, &style(settings, capture), &mut text);
     match &settings.summary {
         Summary::None => {}
-        Summary::Stderr => {
-            // Nobody is left to tell when stderr is closed.
-            let _ = file::write_all(libc::STDERR_FILENO, text.as_bytes());
-        }
+        Summary::Stderr => file::write_to_stderr(text.as_bytes()),
         Summary::File(path) => {
             if let Err(errno) = write_file(path, &text) {
-                let reason = std::io::Error::from_raw_os_error(errno);
+                let reason = file::reason(errno);
                 file::say(&format!("{path}: cannot write the summary: {reason}"));
             }
         }
@@ -75,15 +72,37 @@ fn colour_is_wanted() -> bool {
         && value_of(c"TERM").as_deref() != Some(b"dumb")
 }
 
-/// Writes the summary to a file, replacing what a former run left there. A link is not followed.
+/// Writes the summary to a file, replacing what a former run left there. A link is not followed, a file that has another
+/// name or owner is left alone, and nobody is waited for who might read from a pipe.
 fn write_file(path: &str, text: &str) -> Result<(), i32> {
     let name = CString::new(path).map_err(|_| libc::EINVAL)?;
-    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    let flags = libc::O_WRONLY
+        | libc::O_CREAT
+        | libc::O_CLOEXEC
+        | libc::O_NOFOLLOW
+        | libc::O_NONBLOCK
+        | libc::O_NOCTTY;
     let fd = syscall::open(&name, flags, 0o600);
     if syscall::is_error(fd) {
         return Err(-fd as i32);
     }
-    let result = file::write_all(fd as i32, text.as_bytes());
-    syscall::close(fd as i32);
+    let fd = fd as i32;
+    let result = make_empty(fd).and_then(|()| file::write_all(fd, text.as_bytes()));
+    syscall::close(fd);
     result
+}
+
+/// Empties the file, if it is one that a former run may have left.
+fn make_empty(fd: i32) -> Result<(), i32> {
+    let status = syscall::file_status(fd).ok_or(libc::EIO)?;
+    if !status.is_regular {
+        return Ok(());
+    }
+    if status.links != 1 || status.owner != syscall::effective_user() {
+        return Err(libc::EPERM);
+    }
+    match syscall::empty_file(fd) {
+        0 => Ok(()),
+        error => Err(-error as i32),
+    }
 }

@@ -1,9 +1,20 @@
 //! Files by raw system calls: whole reads, whole writes, and the one line on stderr.
+//!
+//! Invariant: what is said goes to the file that was standard error when the library was loaded, or nowhere: the program may
+//! close that descriptor, or start without it, and have a file or a connection of its own there later.
 
 use std::ffi::CString;
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use pytrace_model::text::is_printed;
+
 use super::signals::QuietWrites;
 use super::syscall;
+
+/// Device and inode of standard error as it was at the start; zeroes: there was none.
+static STDERR_DEVICE: AtomicU64 = AtomicU64::new(0);
+static STDERR_INODE: AtomicU64 = AtomicU64::new(0);
 
 /// Largest part of a file that is read at once, bytes.
 const LARGEST_PART: u64 = 64 << 20;
@@ -94,6 +105,35 @@ pub(crate) fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
     Ok(())
 }
 
+/// What an error's number means, in words.
+pub(crate) fn reason(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Notes which file standard error is. Called once, when the library is loaded.
+pub(crate) fn note_stderr() {
+    if let Some((device, inode)) = syscall::file_identity(libc::STDERR_FILENO) {
+        STDERR_DEVICE.store(device, Ordering::Relaxed);
+        STDERR_INODE.store(inode, Ordering::Relaxed);
+    }
+}
+
+/// Writes to standard error, if it is still what it was at the start.
+pub(crate) fn write_to_stderr(bytes: &[u8]) {
+    let noted = (
+        STDERR_DEVICE.load(Ordering::Relaxed),
+        STDERR_INODE.load(Ordering::Relaxed),
+    );
+    if noted != (0, 0) && syscall::file_identity(libc::STDERR_FILENO) == Some(noted) {
+        // Nobody is left to tell when it cannot be written.
+        let _ = write_all(libc::STDERR_FILENO, bytes);
+    }
+}
+
 /// A line as it is put together: on the stack, as there may be no memory; longer ones are written in parts.
 struct Line {
     bytes: [u8; 256],
@@ -111,16 +151,12 @@ impl Line {
     }
 
     fn write(&mut self) {
-        // Nobody is left to tell when stderr is closed.
-        let _ = write_all(
-            libc::STDERR_FILENO,
-            self.bytes.get(..self.length).unwrap_or(&[]),
-        );
+        write_to_stderr(self.bytes.get(..self.length).unwrap_or(&[]));
         self.length = 0;
     }
 }
 
-/// Says one line on stderr, with the project's prefix, control characters escaped. Allocates nothing.
+/// Says one line on stderr, with the project's prefix; what names in it hold does not reach a terminal. Allocates nothing.
 pub(crate) fn say(text: &str) {
     let mut line = Line {
         bytes: [0; 256],
@@ -128,10 +164,10 @@ pub(crate) fn say(text: &str) {
     };
     "pytrace: ".chars().for_each(|one| line.push(one));
     for character in text.chars() {
-        if character.is_control() {
-            character.escape_default().for_each(|one| line.push(one));
-        } else {
+        if is_printed(character) {
             line.push(character);
+        } else {
+            character.escape_default().for_each(|one| line.push(one));
         }
     }
     line.push('\n');

@@ -287,8 +287,18 @@ pub(crate) fn duplicate_above(fd: i32, lowest: i32) -> isize {
     }
 }
 
-/// Device and inode of an open file; `None` when the descriptor is not open.
-pub(crate) fn file_identity(fd: i32) -> Option<(u64, u64)> {
+/// What the system says of an open file.
+pub(crate) struct FileStatus {
+    /// Device and inode.
+    pub(crate) identity: (u64, u64),
+    pub(crate) is_regular: bool,
+    /// Names that it has.
+    pub(crate) links: u64,
+    pub(crate) owner: u32,
+}
+
+/// The status of an open file; `None` when the descriptor is not open.
+pub(crate) fn file_status(fd: i32) -> Option<FileStatus> {
     // SAFETY: `stat` is plain data, for which all zeroes is a value.
     let mut stat: libc::stat = unsafe { core::mem::zeroed() };
     // SAFETY: the structure is writable and of the kernel's layout for this architecture.
@@ -298,7 +308,52 @@ pub(crate) fn file_identity(fd: i32) -> Option<(u64, u64)> {
             [fd as usize, &raw mut stat as usize, 0, 0, 0, 0],
         )
     };
-    (!is_error(result)).then_some((stat.st_dev, stat.st_ino))
+    (!is_error(result)).then_some(FileStatus {
+        identity: (stat.st_dev, stat.st_ino),
+        is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
+        links: stat.st_nlink,
+        owner: stat.st_uid,
+    })
+}
+
+/// How many descriptors the process may have; `None` when the system does not say.
+pub(crate) fn descriptor_limit() -> Option<u64> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: nothing is set, and the structure is writable and the kernel's.
+    let result = unsafe {
+        raw(
+            libc::SYS_prlimit64,
+            [
+                0,
+                libc::RLIMIT_NOFILE as usize,
+                0,
+                &raw mut limit as usize,
+                0,
+                0,
+            ],
+        )
+    };
+    (!is_error(result)).then_some(limit.rlim_cur)
+}
+
+/// Device and inode of an open file; `None` when the descriptor is not open.
+pub(crate) fn file_identity(fd: i32) -> Option<(u64, u64)> {
+    file_status(fd).map(|status| status.identity)
+}
+
+/// Makes an open file empty; 0, or `-errno`.
+pub(crate) fn empty_file(fd: i32) -> isize {
+    // SAFETY: touches no memory.
+    unsafe { raw(libc::SYS_ftruncate, [fd as usize, 0, 0, 0, 0, 0]) }
+}
+
+/// The user whose rights the process has.
+pub(crate) fn effective_user() -> u32 {
+    // SAFETY: no arguments.
+    unsafe { raw(libc::SYS_geteuid, [0; 6]) as u32 }
 }
 
 /// Columns of the terminal behind a descriptor; `None` when it is none.

@@ -52,7 +52,8 @@ fn push_escape(character: char, out: &mut String) {
     result.expect("writing to a String succeeds");
 }
 
-fn is_printed(character: char) -> bool {
+/// Whether a character is printed as it is: it is seen, controls nothing and leaves the direction of the text alone.
+pub fn is_printed(character: char) -> bool {
     let steers_or_hides = matches!(
         u32::from(character),
         0x00ad // soft hyphen
@@ -72,7 +73,8 @@ fn is_printed(character: char) -> bool {
             | 0x1_d173..=0x1_d17a
             | 0xe_0000..=0xe_0fff // tags, variation selectors
     );
-    !character.is_control() && !steers_or_hides
+    let is_none = u32::from(character) & 0xfffe == 0xfffe;
+    !character.is_control() && !steers_or_hides && !is_none
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! stacks are far larger than the capture that they come from.
 
 mod counters;
+mod plain;
 mod process;
 mod pymalloc;
 mod rows;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use super::Report;
 use crate::analysis::{self, Grouping};
 use counters::{Domains, TotalFields};
+use plain::PlainStrings;
 use process::{ProcessFields, QualityFields, SettingsFields};
 use pymalloc::PymallocFields;
 use rows::Rows;
@@ -57,7 +59,10 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
             requested_bytes: model.shutdown.requested_bytes,
         },
     };
-    serde_json::to_writer(&mut out, &document).map_err(io::Error::from)?;
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainStrings);
+    document
+        .serialize(&mut serializer)
+        .map_err(io::Error::from)?;
     out.write_all(b"\n")
 }
 

@@ -38,9 +38,12 @@ impl Rules {
 
     /// # Safety
     /// As for [`find`].
-    unsafe fn find(&mut self, return_address: usize) -> Rule {
+    unsafe fn find(&mut self, return_address: usize, may_read: bool) -> Option<Rule> {
         if let Some(rule) = self.rules.get(&return_address) {
-            return *rule;
+            return Some(*rule);
+        }
+        if !may_read {
+            return None;
         }
         if let Some((start, end)) = self.interpreter
             && start == end
@@ -57,21 +60,21 @@ impl Rules {
         rule.is_interpreter = lies_in(self.interpreter);
         rule.is_own = lies_in(self.own);
         self.rules.insert(return_address, rule);
-        rule
+        Some(rule)
     }
 }
 
-/// The rule for a return address.
+/// The rule for a return address; `None`: it is not known yet, and the tables may not be read now.
 ///
 /// # Safety
 /// It lies on a stack, in a frame that has not returned.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn find(return_address: usize) -> Rule {
+pub(super) unsafe fn find(return_address: usize, may_read: bool) -> Option<Rule> {
     match session::current() {
         // SAFETY: the caller's promise.
-        Some(session) => unsafe { session.rules.lock().find(return_address) },
-        None => Rule::unknown(return_address),
+        Some(session) => unsafe { session.rules.lock().find(return_address, may_read) },
+        None => Some(Rule::unknown(return_address)),
     }
 }
 

@@ -8,11 +8,14 @@ use super::rules;
 use crate::caller::Caller;
 use crate::stack::intern;
 use crate::sys::memory_map::{self, Region};
+use crate::sys::syscall;
 
 /// Rules that a thread remembers: direct-mapped, a power of two.
 const RULES: usize = 512;
 /// Frames of one path or segment; beyond, the stack is cut and counted.
 const MOST_FRAMES: usize = 1024;
+/// Stack that the reading of unwind tables may take, with much to spare: threads may have 16 KiB in all.
+const READING_BYTES: usize = 32 << 10;
 /// How often the system is asked for the stack's bounds in vain (there is no /proc, or no descriptor for it): asking takes a
 /// system call, which must not become a habit of every event.
 const MOST_VAIN_LOOKS: u32 = 16;
@@ -253,11 +256,21 @@ impl Walker {
             Some(rule) if rule.return_address == return_address => *rule,
             _ => {
                 // SAFETY: the address was read from this thread's stack, from a frame that has not returned.
-                let rule = unsafe { rules::find(return_address) };
+                let found = unsafe { rules::find(return_address, self.has_room()) };
+                let Some(rule) = found else {
+                    return Rule::unknown(return_address);
+                };
                 self.remember(rule);
                 rule
             }
         }
+    }
+
+    /// Whether the thread's stack has room for the reading of unwind tables. A main thread's grows as it is needed.
+    fn has_room(&self) -> bool {
+        let here = 0u8;
+        let left = (&raw const here as usize).saturating_sub(self.stack.start);
+        left >= READING_BYTES || syscall::thread_id() == syscall::process_id()
     }
 
     fn remember(&mut self, rule: Rule) {
