@@ -215,6 +215,7 @@ fn f42_a_bare_clone() {
         let outcome = forking(python, "bare_clone")
             .argument(count(10, 1000).to_string())
             .set("PYTRACE_INTERVAL_MS", "10")
+            .limit(HOURS)
             .run()
             .success();
         let report = outcome.report();
