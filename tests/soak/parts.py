@@ -50,6 +50,7 @@ PARTS = [
         "held::",
     ),
     _tests("limits", "little address space in 17 steps; a run of 40 million events", "f64_", "f66_"),
+    _tests("neighbours", "other libraries and tools in one process with the tracer", "neighbours::"),
     Part(
         "exit_latency",
         "300 ends with 32 daemon threads allocating, traced and not in turn",
