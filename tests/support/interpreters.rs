@@ -1,6 +1,7 @@
 //! The interpreters of this machine, as `scripts/pythons --list` finds them.
 
 use super::installation::{project, target};
+use super::scale;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -54,6 +55,17 @@ pub(crate) fn with_stacks() -> impl Iterator<Item = &'static Interpreter> {
     known()
         .iter()
         .filter(|interpreter| interpreter.has_stacks())
+}
+
+/// Those that a costly test takes: all whose frames can be read in the soak, else the usual one and the newest.
+pub(crate) fn few() -> Vec<&'static Interpreter> {
+    let newest = with_stacks().max_by_key(|one| one.version);
+    let is_chosen = |one: &&Interpreter| {
+        scale::is_full()
+            || one.name == usual().name
+            || newest.is_some_and(|newest| newest.name == one.name)
+    };
+    with_stacks().filter(is_chosen).collect()
 }
 
 /// CPythons before 3.8: counted, without Python stacks.

@@ -2,7 +2,7 @@
 
 use crate::support::compile::{Product, compiled, shared_library};
 use crate::support::installation::{library, program};
-use crate::support::interpreters::{known, usual, with_stacks};
+use crate::support::interpreters::{few, known, usual, with_stacks};
 use crate::support::scale::count;
 use crate::support::watchdog::LIMIT;
 use crate::support::{Interpreter, Outcome, Report, Traced, for_each};
@@ -129,7 +129,7 @@ fn f38_warnings_of_threads_that_are_not_the_programs() {
 #[test]
 fn f39_the_background_thread_is_missing_in_the_child() {
     for_each(
-        with_stacks(),
+        few(),
         |python| python.name.clone(),
         |python| {
             let running = forking(python, "worker")
@@ -213,7 +213,7 @@ fn f41_handlers_of_fork_that_allocate() {
 fn f42_a_bare_clone() {
     for python in with_stacks() {
         let outcome = forking(python, "bare_clone")
-            .argument(count(10, 1000).to_string())
+            .argument(count(4, 1000).to_string())
             .set("PYTRACE_INTERVAL_MS", "10")
             .limit(HOURS)
             .run()
