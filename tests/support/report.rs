@@ -207,11 +207,11 @@ impl Report {
         Report::with_options(capture, &["--metric", "live", "--top", &count.to_string()])
     }
 
-    /// The same; `None` when its process ended while it wrote the first record.
+    /// The same; `None` when its process was ended between the file's creation and its first record.
     #[track_caller]
     pub(crate) fn of_begun(capture: &Path) -> Option<Report> {
         let (status, stdout, stderr) = Report::printed(capture, &[]);
-        if stderr.contains("holds no record yet") {
+        if stderr.contains("holds no record yet") || stderr.contains("is empty, not a capture") {
             return None;
         }
         assert!(
