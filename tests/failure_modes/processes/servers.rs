@@ -177,7 +177,8 @@ fn f59_a_worker_that_is_killed() {
     let deadline = Instant::now() + LIMIT;
     let (&worker, &answered) = answers.iter().next().expect("somebody answered");
     loop {
-        let reports = running.captures().into_iter().map(|path| Report::of(&path));
+        let paths = running.captures();
+        let reports = paths.iter().filter_map(|path| Report::of_begun(path));
         let of_worker = reports
             .into_iter()
             .find(|report| report.process.pid == worker);
