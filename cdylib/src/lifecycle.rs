@@ -20,6 +20,7 @@ pub(crate) fn on_load() {
     let own = OwnWork::begin();
     real::resolve();
     heap::on_shortage(session::out_of_memory);
+    hooks::malloc::look_who_is_beside();
     // SAFETY: reads the auxiliary vector.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
         INERT.store(true, Ordering::Relaxed);
@@ -112,7 +113,11 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             );
             settings.native = Native::Caller;
         }
-        hooks::malloc::look_who_is_first();
+        if !hooks::malloc::is_first() {
+            file::say(
+                "another malloc comes before that of libpytrace.so (see LD_PRELOAD): what C code asks of it is not seen",
+            );
+        }
         let tree = tree(&settings);
         if settings.output.is_some() {
             output::capture::reserve_descriptor();

@@ -13,6 +13,7 @@ use crate::caller::Caller;
 use crate::counts;
 use crate::events::event::{Event, Kind, is_representable};
 use crate::events::slot::Slot;
+use crate::hooks::malloc;
 use crate::python::arenas;
 use crate::python::frame::{Learnt, Shape};
 use crate::session::{self, Session, served_by, state};
@@ -350,7 +351,7 @@ fn served_otherwise(
     size: usize,
 ) -> (usize, bool) {
     if domain == Domain::Malloc {
-        return (usable(address), false);
+        return (usable(address, size), false);
     }
     let inner = hook.inner();
     let from_malloc = !inner.is_null() && lies_behind(session, address, inner);
@@ -370,7 +371,7 @@ fn served_otherwise(
         );
     }
     if from_malloc {
-        return (usable(inner), false);
+        return (usable(inner, size), false);
     }
     let pool_bytes = session.pool_bytes.load(Ordering::Relaxed) as usize;
     if pool_bytes == 0 || domain == Domain::Raw || size > LARGEST_IN_POOL {
@@ -423,7 +424,7 @@ fn learn(session: &Session, address: *mut c_void, size: usize, inner: *mut c_voi
     session
         .served_by
         .store(served_by::PYMALLOC, Ordering::Release);
-    if !crate::hooks::malloc::is_first() {
+    if !malloc::is_first() {
         // Another allocator answers malloc before us: whether a block is from a pool cannot be told, so it is not asked.
         return;
     }
@@ -432,11 +433,15 @@ fn learn(session: &Session, address: *mut c_void, size: usize, inner: *mut c_voi
         .store(pool_bytes as u32, Ordering::Release);
 }
 
+/// Bytes that malloc set aside for a block, of which so many were asked for.
 #[inline(always)]
-fn usable(block: *mut c_void) -> usize {
+fn usable(block: *mut c_void, size: usize) -> usize {
     if real::is_early(block) {
         return real::early_size(block);
     }
-    // SAFETY: a live block of the allocator whose function this is.
+    if !malloc::tells_sizes() {
+        return size;
+    }
+    // SAFETY: a live block of the allocator whose function this is (`tells_sizes`).
     unsafe { real::malloc_usable_size::get()(block) }
 }

@@ -3,6 +3,7 @@
 //! Each implementation is the same three steps: enter (or pass on, noting an inner call), call the original, record.
 
 use core::ffi::{c_int, c_void};
+use core::hint::black_box;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use pytrace_format::record::Domain;
@@ -12,7 +13,7 @@ use crate::caller::Caller;
 use crate::events::event::Kind;
 use crate::record;
 use crate::session::{self, Session, state};
-use crate::sys::real;
+use crate::sys::{objects, real};
 use crate::thread::{self, Hook, Word};
 
 entries! {
@@ -49,28 +50,44 @@ fn enter(word: &Word) -> Option<(Hook<'_>, &'static Session)> {
 /// Whether the program's calls of `malloc` come to us first, as far as was looked.
 static IS_FIRST: AtomicBool = AtomicBool::new(true);
 
-/// Looks whether the program's calls of `malloc` come to us first: by name, and by trying it, as valgrind redirects calls
-/// that the loader bound to us. Not for hooks: it asks the loader.
-pub(crate) fn look_who_is_first() {
-    // SAFETY: a plain look-up of a name that exists.
-    let first = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"malloc".as_ptr()) };
-    let is_ours = first.cast_const() == malloc as *const c_void;
-    let arrives = is_ours
-        && thread::word().notes_inner(|| {
-            // SAFETY: the address of our `malloc`; the block goes back to the same allocator.
-            unsafe {
-                let first: real::malloc::Function = core::mem::transmute(first);
-                let block = core::hint::black_box(first)(1);
-                libc::free(block);
-                block
-            }
-        });
+/// Whether the `malloc_usable_size` behind us answers for the blocks of the `malloc` behind us, as far as was looked.
+static TELLS_SIZES: AtomicBool = AtomicBool::new(true);
+
+/// Looks who answers `malloc` before and behind us. Before there is a session: it asks for a block as the program does (valgrind
+/// redirects calls that the loader bound to us), and asks the loader.
+pub(crate) fn look_who_is_beside() {
+    let arrives = thread::word().notes_inner(|| {
+        // By way of pointers that the compiler does not know, so that it does not think that it knows what they do. The loader
+        // binds both names to the first of the search order, which is not ours if another library is loaded before us.
+        let malloc: unsafe extern "C" fn(usize) -> *mut c_void = black_box(libc::malloc);
+        let free: unsafe extern "C" fn(*mut c_void) = black_box(libc::free);
+        // SAFETY: a call of malloc; the block goes back to the same allocator, and is only compared after that.
+        unsafe {
+            let block = malloc(1);
+            free(block);
+            block
+        }
+    });
     IS_FIRST.store(arrives, Ordering::Relaxed);
+    // An allocator that lacks this function leaves it to libc, which would look for a header of its own before a foreign
+    // block.
+    let tells_sizes = objects::are_in_one(
+        real::malloc::get() as usize,
+        real::malloc_usable_size::get() as usize,
+    );
+    TELLS_SIZES.store(tells_sizes, Ordering::Relaxed);
 }
 
-/// Whether the program's calls of `malloc` come to us first.
+/// Whether the program's calls of `malloc` come to us first. If not, whoever does may lack a part of the family, which then comes
+/// to us for blocks that libc has never seen.
 pub(crate) fn is_first() -> bool {
     IS_FIRST.load(Ordering::Relaxed)
+}
+
+/// Whether the sizes of the blocks of the `malloc` behind us can be asked for.
+#[inline(always)]
+pub(crate) fn tells_sizes() -> bool {
+    TELLS_SIZES.load(Ordering::Relaxed)
 }
 
 /// Calls an original that gives a block, and records the birth.
@@ -182,6 +199,10 @@ unsafe extern "C" fn on_reallocarray(
         unsafe { *libc::__errno_location() = libc::ENOMEM };
         return core::ptr::null_mut();
     };
+    if !is_first() {
+        // SAFETY: the loader binds this name to the first `realloc`, as for libc's own reallocarray.
+        return unsafe { libc::realloc(block, total) };
+    }
     // SAFETY: reallocarray is realloc of the product (glibc's own definition).
     unsafe { on_realloc(block, total, caller) }
 }
@@ -267,6 +288,20 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     unsafe { real::free::get()(block) };
 }
 
+/// A free by another name: to whoever is first.
+///
+/// # Safety
+/// As libc's `free`.
+unsafe fn free_by_another_name(block: *mut c_void) {
+    if is_first() {
+        // SAFETY: the same contract.
+        unsafe { free(block) };
+    } else {
+        // SAFETY: the loader binds this name to the first `free`.
+        unsafe { libc::free(block) };
+    }
+}
+
 /// `cfree`, which old programs call for `free`.
 ///
 /// # Safety
@@ -274,7 +309,7 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
     // SAFETY: the same contract.
-    unsafe { free(block) };
+    unsafe { free_by_another_name(block) };
 }
 
 /// `free_sized` (C23).
@@ -284,7 +319,7 @@ pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
     // SAFETY: the same contract.
-    unsafe { free(block) };
+    unsafe { free_by_another_name(block) };
 }
 
 /// `free_aligned_sized` (C23).
@@ -298,7 +333,7 @@ pub(crate) unsafe extern "C" fn free_aligned_sized(
     _size: usize,
 ) {
     // SAFETY: the same contract.
-    unsafe { free(block) };
+    unsafe { free_by_another_name(block) };
 }
 
 /// `malloc_usable_size`, which must also know the blocks of the early pool.

@@ -87,6 +87,19 @@ pub(crate) fn of_code(address: usize) -> Option<LoadedObject> {
     })
 }
 
+/// Whether two functions are of one object. Not for hooks: it asks the loader.
+pub(crate) fn are_in_one(function: usize, other: usize) -> bool {
+    let base = |function: usize| {
+        // SAFETY: `Dl_info` is plain data, for which all zeroes is a value; dladdr fills it or says no.
+        unsafe {
+            let mut place: libc::Dl_info = core::mem::zeroed();
+            (libc::dladdr(function as *const c_void, &raw mut place) != 0)
+                .then_some(place.dli_fbase)
+        }
+    };
+    base(function) == base(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +111,8 @@ mod tests {
         let here = code_lies_in_an_object_and_data_elsewhere_in_none as *const () as usize;
         let object = of_code(here).expect("this program is loaded");
         assert!((object.start..object.end).contains(&here) && object.unwind_table < object.end);
+        assert!(are_in_one(here, here + 1));
+        assert!(!are_in_one(here, libc::getpid as *const () as usize));
         let boxed = Box::new(1);
         assert!(of_code(core::ptr::from_ref(&*boxed) as usize).is_none());
     }
