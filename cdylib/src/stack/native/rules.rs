@@ -51,7 +51,9 @@ impl Rules {
             // SAFETY: the interpreter is not unloaded while its code runs.
             self.interpreter = unsafe { unwind_table::function_around(start) };
         }
-        let scratch = self.scratch.get_or_insert_with(|| Box::new(Scratch::new()));
+        let scratch = self
+            .scratch
+            .get_or_insert_with(|| Box::new(Scratch::new_in()));
         // SAFETY: the caller's promise.
         let mut rule = unsafe { unwind_table::rule(return_address, scratch) };
         let lies_in = |range: Option<(usize, usize)>| {

@@ -5,8 +5,11 @@
 //! Invariant: the tables of an object are read only for an address in its code that a call will return to: as long as
 //! that call has not returned, the object is loaded.
 
-use gimli::read::{CfaRule, EhFrame, RegisterRule, UnwindContext, UnwindSection};
-use gimli::{BaseAddresses, EhFrameOffset, NativeEndian, X86_64};
+use gimli::read::{
+    CfaRule, EhFrame, RegisterRule, UnwindContext, UnwindContextStorage, UnwindSection,
+    UnwindTableRow,
+};
+use gimli::{BaseAddresses, EhFrameOffset, NativeEndian, Register, X86_64};
 
 use super::rule::{Base, Rule};
 use crate::sys::objects;
@@ -19,8 +22,23 @@ const ROW_BYTES: usize = 8;
 /// Longer entries are 64-bit DWARF, which compilers do not write, or none.
 const LONGEST_ENTRY: usize = 1 << 20;
 
+/// Registers that a row may have rules for: the 16 general ones and the return address. `gimli`'s own storage has room for
+/// 192, and its rows, several kilobytes each, go over the stack, which is the program's here. A row with rules for more is
+/// not read: the frame's rule is unknown.
+const REGISTERS: usize = 17;
+/// States that an entry may remember at a time.
+const REMEMBERED: usize = 4;
+
+/// Small rows, and those remembered on the shim's heap.
+pub(super) struct SmallRows;
+
+impl UnwindContextStorage<usize> for SmallRows {
+    type Rules = [(Register, RegisterRule<usize>); REGISTERS];
+    type Stack = Box<[UnwindTableRow<usize, Self>; REMEMBERED]>;
+}
+
 /// What reading needs of memory, kept between calls.
-pub(super) type Scratch = UnwindContext<usize>;
+pub(super) type Scratch = UnwindContext<usize, SmallRows>;
 
 /// Reads a value of an unwind table.
 ///
