@@ -79,7 +79,7 @@ impl Session {
             heap::mapped_bytes().saturating_sub(aggregator.table_untouched_bytes);
     }
 
-    /// Applies and writes everything, now.
+    /// Applies and writes everything, now; what ended threads had is free for new ones.
     pub(crate) fn flush(&self) {
         if !self.is_this_process() {
             return;
@@ -93,5 +93,6 @@ impl Session {
         let now_ns = self.end_ns();
         let Aggregator { books, output, .. } = &mut *aggregator;
         output.flush(self, books, now_ns, Ended::Running);
+        self.reclaim_slots(&mut aggregator);
     }
 }
