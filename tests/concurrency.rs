@@ -1,11 +1,10 @@
 //! Sixteen threads that free each other's blocks, against a log behind one lock (`programs/logged_threads.c`): the live set by
 //! call site, and the peak.
-//!
-//! `TEST_OPERATIONS` sets the number of operations; a tenth as many frees are of blocks that were born unseen.
+//! A tenth as many frees as there are operations are of blocks that were born unseen.
 
 use crate::support::compile::{Product, compiled};
 use crate::support::interpreters::usual;
-use crate::support::{Report, Traced};
+use crate::support::{Report, Traced, scale};
 use serde::Deserialize;
 
 const THREADS: u64 = 16;
@@ -34,9 +33,7 @@ enum Steps {
 }
 
 fn operations() -> u64 {
-    std::env::var("TEST_OPERATIONS").map_or(1_000_000, |text| {
-        text.parse().expect("TEST_OPERATIONS is a number")
-    })
+    scale::passed_on(1_000_000, 100_000_000)
 }
 
 /// Runs the program, and checks the live set. Returns the log and the report.
@@ -109,8 +106,7 @@ fn threads_in_turns_have_the_logs_live_set_and_peak() {
 }
 
 /// Calls in flight are in neither order: the peaks differ by no more than the report says, and that is a few blocks.
-#[test]
-fn threads_at_once_have_the_logs_live_set_and_peak_within_the_reported_error() {
+pub(crate) fn threads_at_once() {
     let (log, report) = trace(THREADS, Steps::AtOnce);
     let error_bytes = report.quality.peak_error_bytes;
     let peak = peak_bytes(&log, &report);

@@ -1,8 +1,7 @@
-//! The allocator's whole interface behaves as without the library: same results, same errno, for sensible and absurd arguments.
+//! What is not to be traced behaves as without the library.
 
-use crate::support::compile::{Product, compiled};
-use crate::support::interpreters::{known, usual};
-use crate::support::{Outcome, Traced, for_each};
+use crate::support::interpreters::usual;
+use crate::support::{Outcome, Traced};
 
 #[track_caller]
 fn assert_untouched(outcome: &Outcome) {
@@ -16,41 +15,6 @@ fn assert_untouched(outcome: &Outcome) {
     );
     let left = crate::support::traced::files(&outcome.work());
     assert!(left.is_empty(), "files appeared: {left:?}");
-}
-
-#[test]
-fn a_c_program_sees_no_difference() {
-    let program = compiled("entry_points.c", Product::Executable);
-    let plain = Traced::command(&program).untraced().run().success();
-    let traced = Traced::command(&program).run().success();
-    assert!(plain.stdout.lines().count() > 400 && plain.stdout.ends_with("Threads:\t1\n"));
-    assert_eq!(traced.stdout, plain.stdout);
-    assert_untouched(&traced);
-}
-
-#[test]
-fn a_traced_interpreter_sees_no_difference() {
-    let library = compiled("entry_points.c", Product::Library);
-    let run = |python| {
-        Traced::python(python)
-            .arguments([
-                "-S",
-                "-c",
-                "import ctypes, sys; ctypes.CDLL(sys.argv[1]).entry_points()",
-            ])
-            .argument(&library)
-    };
-    for_each(
-        known(),
-        |python| python.name.clone(),
-        |python| {
-            let plain = run(python).untraced().run().success();
-            let traced = run(python).run().success();
-            assert!(plain.stdout.lines().count() > 400);
-            assert_eq!(traced.stdout, plain.stdout);
-            traced.report().assert_exact();
-        },
-    );
 }
 
 /// The variable alone switches everything off, also in an interpreter.

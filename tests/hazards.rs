@@ -1,6 +1,6 @@
 //! What has crashed, hung or confused tracers before: the program survives, and the report is exact all the same.
 
-use crate::support::interpreters::{known, with_packages};
+use crate::support::interpreters::known;
 use crate::support::{Interpreter, Report, Traced, for_each};
 
 /// The parts of `hazards.py` that every interpreter can run.
@@ -49,28 +49,6 @@ fn every_hazard_on_every_interpreter() {
             };
             assert_eq!(reports.len(), 1 + children, "captures");
         },
-    );
-}
-
-#[test]
-fn greenlets_that_swap_stacks() {
-    let report = &survive(
-        Traced::script_with_packages(&with_packages(), "hazards.py").argument("greenlets"),
-    )[0];
-    let deepest = |site: &crate::support::report::Site| {
-        site.python()
-            .filter(|frame| {
-                frame
-                    .function
-                    .as_deref()
-                    .is_some_and(|name| name.ends_with("deep"))
-            })
-            .count()
-    };
-    assert_eq!(
-        report.sites().iter().map(deepest).max(),
-        Some(60),
-        "frames of the deepest greenlet"
     );
 }
 

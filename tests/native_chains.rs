@@ -141,8 +141,7 @@ fn native_stacks_equal_gdbs() {
 }
 
 /// Libraries that were closed, each with another in its place later.
-#[test]
-fn native_stacks_of_unloaded_libraries_equal_gdbs() {
+pub(crate) fn unloaded_libraries_equal_gdbs() {
     let libraries = [("of_the_first", 64), ("of_the_other", 640)].map(|(name, room)| {
         let defined = [format!("-DNAME={name}"), format!("-DROOM={room}")];
         let defined = defined.each_ref().map(String::as_str);

@@ -86,3 +86,25 @@ pub(crate) fn shared_library(source: &str, name: &str, options: &[&str]) -> Path
     );
     output
 }
+
+/// A Rust file of `tests/programs/` as a shared library.
+pub(crate) fn rust_library(source: &str) -> PathBuf {
+    let folder = target().join("test-programs");
+    std::fs::create_dir_all(&folder).expect("the build folder can be written");
+    let output = folder.join(source.replace(".rs", "_rust.so"));
+    let mut command = Command::new("rustc");
+    command
+        .args(["--edition=2024", "--crate-type=cdylib", "-Copt-level=1"])
+        .arg(program(source))
+        .arg("-o")
+        .arg(&output);
+    let result = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        result.status.success(),
+        "{command:?}:\n{}",
+        String::from_utf8_lossy(&result.stderr)
+    );
+    output
+}

@@ -94,6 +94,37 @@ pub(crate) fn with_packages() -> Interpreter {
     describe("test-venv", path)
 }
 
+/// An interpreter with the packages of `tests/neighbours/requirements.txt`, which are installed when they are not there.
+pub(crate) fn with_neighbours() -> Interpreter {
+    let folder = target().join("neighbours-venv");
+    let wanted = project().join("tests/neighbours/requirements.txt");
+    let installed = folder.join("requirements.txt");
+    if std::fs::read(&installed).ok() != std::fs::read(&wanted).ok() {
+        let run = |command: &mut Command| {
+            let status = command
+                .status()
+                .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+            assert!(status.success(), "{command:?}: {status}");
+        };
+        let newest =
+            with_stacks().filter(|one| one.name.starts_with("pyenv") && one.version <= (3, 12));
+        let python = newest.last().unwrap_or(usual());
+        run(Command::new(&python.path).args(["-m", "venv"]).arg(&folder));
+        run(Command::new(folder.join("bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(&wanted));
+        std::fs::copy(&wanted, &installed).expect("the folder was just made");
+    }
+    describe("neighbours-venv", folder.join("bin/python"))
+}
+
 fn list(option: &str) -> Vec<Interpreter> {
     let output = Command::new(project().join("scripts/pythons"))
         .arg(option)

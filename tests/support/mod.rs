@@ -1,5 +1,6 @@
 //! What every test stands on: finding what was built, running a program under it, reading what it recorded.
 
+pub(crate) mod allocators;
 pub(crate) mod compile;
 mod exact;
 pub(crate) mod installation;

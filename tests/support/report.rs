@@ -108,7 +108,13 @@ pub(crate) struct Bucket {
     pub(crate) to: u64,
     pub(crate) allocations: u64,
     pub(crate) requested_bytes: u64,
+    /// 0 in mode `counts`, which does not know it.
+    #[serde(deserialize_with = "known_or_zero")]
     pub(crate) live_blocks: u64,
+}
+
+fn known_or_zero<'de, D: serde::Deserializer<'de>>(source: D) -> Result<u64, D::Error> {
+    Option::deserialize(source).map(Option::unwrap_or_default)
 }
 
 #[derive(Debug, Deserialize)]
