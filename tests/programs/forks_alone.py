@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 
-warnings.simplefilter("error")
+warnings.simplefilter("always")  # shown: CPython swallows those that are made errors here
 for number in range(int(sys.argv[1])):
     kept = [bytes(100) for _ in range(5000)]
     child = os.fork()
@@ -20,4 +20,4 @@ for number in range(int(sys.argv[1])):
     time.sleep(0.03)  # what stops for a fork has begun again
     with open("/proc/self/task/%d/comm" % os.getpid()) as name:
         assert name.read()
-print("no warning")
+print("forked")
