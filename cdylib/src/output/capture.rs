@@ -21,6 +21,8 @@ enum State {
         /// Device and inode: a descriptor that shows others was closed and reused by the program.
         identity: (u64, u64),
         path: String,
+        /// Bytes were written.
+        begun: bool,
     },
     /// Ended by trouble that was told.
     GivenUp,
@@ -54,7 +56,10 @@ impl Capture {
         if matches!(self.state, State::NotOpened) {
             self.create(pattern);
         }
-        let State::Open { fd, identity, path } = &self.state else {
+        let State::Open {
+            fd, identity, path, ..
+        } = &self.state
+        else {
             return false;
         };
         if syscall::file_identity(*fd) == Some(*identity) {
@@ -86,18 +91,29 @@ impl Capture {
         }
     }
 
-    /// Writes what was added to the file.
+    /// Writes what was added to the file. The first time the header is written with it: who is killed before leaves no file, or
+    /// one without a byte.
     pub(crate) fn write(&mut self) {
         let bytes = self.encoder.finish();
-        if let State::Open { fd, path, .. } = &self.state
-            && let Err(errno) = file::write_all(*fd, bytes)
+        if let State::Open {
+            fd, path, begun, ..
+        } = &mut self.state
         {
-            file::say(&format!(
-                "{path}: cannot write: {}; the capture ends here",
-                file::reason(errno)
-            ));
-            syscall::close(*fd);
-            self.state = State::GivenUp;
+            let written = if *begun {
+                file::write_all(*fd, bytes)
+            } else {
+                file::write_all(*fd, &[&file_header(), bytes].concat())
+            };
+            if let Err(errno) = written {
+                file::say(&format!(
+                    "{path}: cannot write: {}; the capture ends here",
+                    file::reason(errno)
+                ));
+                syscall::close(*fd);
+                self.state = State::GivenUp;
+            } else {
+                *begun = true;
+            }
         }
         self.encoder.clear();
     }
@@ -120,17 +136,15 @@ impl Capture {
         self.state = match path::create(&path) {
             Ok((fd, path)) => {
                 let fd = move_up(fd);
-                match (
-                    syscall::file_identity(fd),
-                    file::write_all(fd, &file_header()),
-                ) {
-                    (Some(identity), Ok(())) => State::Open { fd, identity, path },
-                    (_, result) => {
-                        let errno = result.err().unwrap_or(libc::EIO);
-                        file::say(&format!(
-                            "{path}: cannot write: {}; no capture is kept",
-                            file::reason(errno)
-                        ));
+                match syscall::file_identity(fd) {
+                    Some(identity) => State::Open {
+                        fd,
+                        identity,
+                        path,
+                        begun: false,
+                    },
+                    None => {
+                        file::say(&format!("{path}: cannot be looked at; no capture is kept"));
                         syscall::close(fd);
                         State::GivenUp
                     }

@@ -42,7 +42,7 @@ impl Session {
     /// Gives the slots of threads that have ended to new ones.
     pub(super) fn reclaim_slots(&self, aggregator: &mut Aggregator) {
         let mut slots = self.slots.lock();
-        let Slots { all, free } = &mut *slots;
+        let Slots { all, free, .. } = &mut *slots;
         for slot in all.iter() {
             let thread_id = slot.thread_id();
             if thread_id != 0

@@ -65,7 +65,12 @@ pub(crate) mod served_by {
 struct Slots {
     all: Vec<&'static Slot>,
     free: Vec<&'static Slot>,
+    /// How many there are before threads that ended are looked for, instead of making one more.
+    reclaim_at: usize,
 }
+
+/// Slots that are made before any is looked for.
+const SLOTS_BEFORE_RECLAIMING: usize = 64;
 
 /// What the lock of the aggregator guards.
 pub(crate) struct Aggregator {
@@ -171,6 +176,7 @@ pub(crate) fn begin(
         slots: Lock::new(Slots {
             all: Vec::new(),
             free: Vec::new(),
+            reclaim_at: SLOTS_BEFORE_RECLAIMING,
         }),
         interner: Interner::new(),
         rules: Lock::new(Rules::new(python.loop_start)),
@@ -337,6 +343,7 @@ impl Session {
     #[cold]
     #[inline(never)]
     fn take_slot(&self, word: &thread::Word) -> Option<&'static Slot> {
+        self.reclaim_if_many();
         let mut slots = self.slots.lock();
         let slot = match slots.free.pop() {
             Some(slot) => slot,
@@ -357,6 +364,23 @@ impl Session {
         drop(slots);
         self.python.warm_up();
         Some(slot)
+    }
+
+    /// Gives the slots of ended threads back when that many were made that it pays: as many again as threads live.
+    fn reclaim_if_many(&self) {
+        let is_time = |slots: &Slots| slots.free.is_empty() && slots.all.len() >= slots.reclaim_at;
+        if is_time(&self.slots.lock())
+            && let Some(mut aggregator) = self.aggregator.try_lock()
+        {
+            let own = OwnWork::begin();
+            self.pump(&mut aggregator);
+            self.reclaim_slots(&mut aggregator);
+            let mut slots = self.slots.lock();
+            let in_use = slots.all.len() - slots.free.len();
+            slots.reclaim_at = (2 * in_use).max(SLOTS_BEFORE_RECLAIMING);
+            drop(slots);
+            drop(own);
+        }
     }
 
     /// Takes a full buffer and gives an empty one. `None`: there was no room within [`PATIENCE_NS`].
