@@ -105,7 +105,7 @@ fn calls_of_malloc(report: &Report) -> u64 {
 /// Held in the middle of writing the capture, when it has the aggregator's lock, nobody can help: 64 MiB of events wait, the
 /// others are lost, and counted. Held elsewhere, the threads that record do its work, and nothing is lost.
 #[test]
-fn held_background_thread() {
+fn f07_held_background_thread() {
     let threads = u64::from(scale::count(4, 16));
     let calls = u64::from(scale::count(1_000_000, 10_000_000));
     let at_least = Duration::from_secs(scale::count(0, 30).into());

@@ -30,8 +30,8 @@ mod entry_points; // every allocator function with absurd arguments, with and wi
 mod faults; // each of the library's system calls fails
 mod hazards; // threads, forks, signals, greenlets, subinterpreters, limits, huge blocks
 mod held; // its background thread is held
-mod neighbours; // packages with much C, C++ or Rust below them
 mod linking; // exports, imports, protections and thread-local storage of the built library
+mod neighbours; // packages with much C, C++ or Rust below them
 mod real_programs; // pandas, lxml, pip, http.server, unittest
 
 // The interface.
