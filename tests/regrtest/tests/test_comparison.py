@@ -79,6 +79,7 @@ class Differences(unittest.TestCase):
 REPORT = """\
 <testsuites><testsuite>
 <testcase name="test.a" status="run" result="completed"/>
+<testcase status="run" result="completed"/>
 <testcase name="test.b" status="run" result="completed"><failure type="AssertionError">no</failure></testcase>
 <testcase name="test.c" status="run" result="skipped"><skipped>not here</skipped></testcase>
 <testcase name="test.d" status="run" result="completed"/>
