@@ -10,6 +10,7 @@ mod locks; // F01–F08: locks, and the loader
 mod names; // hostile names on every sink
 mod privileges; // F69: set-uid programs, files that lie in the way, secrets
 mod processes; // F38–F50, F59, F60: fork, exec, exit, and the servers and pools that are made of them
+mod table; // docs/FAILURE_MODES.md against the tests
 mod transparency; // signals, namespaces, the loader: what else the program would notice
 mod unwinding; // F30–F37: unwinding, threads, signals
 
