@@ -30,6 +30,7 @@ pub(crate) fn on_load() {
     // SAFETY: a plain look-up; RTLD_DEFAULT searches what is loaded.
     let lookup = |name: &CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     begin_if_python(&lookup);
+    forget_loader_error();
     drop(own);
 }
 
@@ -45,6 +46,7 @@ pub(crate) fn on_setlocale(caller: usize) {
     let own = OwnWork::begin();
     if python::current().is_some() || sys::objects::any_loaded_since_asked() {
         look_for_python(caller);
+        forget_loader_error();
     }
     drop(own);
 }
@@ -66,7 +68,10 @@ fn look_for_python(caller: usize) {
             unsafe { real::dlclose::get()(handle) };
         }
     }
-    // What was not found is an error of ours, not the program's.
+}
+
+/// What was not found is an error of ours, not the program's.
+fn forget_loader_error() {
     // SAFETY: no preconditions; the text is not used.
     unsafe { libc::dlerror() };
 }
@@ -99,6 +104,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             );
         }
         let Some(mut settings) = accepted_settings().filter(|_| !heap::is_short()) else {
+            session::tell_of_shortage();
             INERT.store(true, Ordering::Relaxed);
             return;
         };

@@ -259,10 +259,8 @@ pub(crate) fn mapping(
     if session.is_counting() {
         let site = intern::bare_site(Domain::Mmap);
         let event = Event::block(kind, Domain::Mmap, address, size, size, false, site);
-        if !Event::is_narrow(size, size) {
-            session.apply_at_once(slot, Event::wide_prefix(size, size));
-        }
-        return session.apply_at_once(slot, event);
+        let prefix = (!Event::is_narrow(size, size)).then(|| Event::wide_prefix(size, size));
+        return session.apply_at_once(slot, prefix, event);
     }
     let site = match kind {
         Kind::Birth | Kind::ResizeIn if session.is_native_full() => {

@@ -440,8 +440,16 @@ fn f67_address_sanitizer() {
     let plain = run(runtime.to_owned()).success();
     let traced = run(format!("{runtime} {}", library().display())).success();
     assert_eq!(
-        (&traced.stdout, &traced.stderr),
-        (&plain.stdout, &plain.stderr)
+        (plain.stdout, plain.stderr),
+        (traced.stdout.clone(), String::new())
+    );
+    assert!(
+        traced
+            .stderr
+            .starts_with("pytrace: another malloc comes before")
+            && traced.stderr.lines().count() == 1,
+        "{}",
+        traced.stderr
     );
     let allocations = traced.report().domains["object"].counters.allocations;
     assert!(

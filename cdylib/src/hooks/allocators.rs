@@ -461,7 +461,7 @@ fn note_arena(what: Control, address: *mut c_void, size: usize) {
     if let Some(slot) = session.slot(thread::word()) {
         let event = Event::control(what, address as usize, size as u64);
         if session.is_counting() {
-            session.apply_at_once(slot, event);
+            session.apply_at_once(slot, None, event);
         } else {
             slot.append(event);
         }

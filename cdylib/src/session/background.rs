@@ -1,6 +1,6 @@
 //! The background thread: when it is started, woken, and sent away for a fork.
 //!
-//! Invariant: it is joined before a fork, and started again by a mem or object hook, in which no lock of libc's is held.
+//! Invariant: it is joined before a fork (or given up, if it does not end), and started again by a mem or object hook, in which no lock of libc's is held.
 
 use core::sync::atomic::Ordering;
 
@@ -78,7 +78,10 @@ impl Session {
             return; // a child made by a bare `clone` has no background thread that could be joined
         }
         self.no_threads_until_ns.store(u64::MAX, Ordering::SeqCst);
-        let mut background = self.background.lock();
+        // A handler that forks may have interrupted whoever holds it.
+        let Some(mut background) = self.background.lock_within(FORK_PATIENCE_NS) else {
+            return;
+        };
         let patience_ns = match &*background {
             Background::Running(_) => FORK_PATIENCE_NS,
             Background::Leaving(_) => 0, // it was waited for once
@@ -98,15 +101,16 @@ impl Session {
             }
             syscall::futex_wait(&self.background_left, 0, deadline_ns - now_ns);
         }
-        if let Background::Running(thread) =
-            core::mem::replace(&mut *background, Background::NotStarted)
-        {
-            file::say(
-                "the background thread did not stop in time for a fork: the program goes on without it",
-            );
-            *background = Background::Leaving(thread);
-            self.background_started.store(false, Ordering::Release);
-        }
+        *background = match core::mem::replace(&mut *background, Background::NotStarted) {
+            Background::Running(thread) => {
+                file::say(
+                    "the background thread did not stop in time for a fork: the program goes on without it",
+                );
+                self.background_started.store(false, Ordering::Release);
+                Background::Leaving(thread)
+            }
+            other => other,
+        };
     }
 
     /// Whether the background thread is at its end: it touches nothing any more.
@@ -136,6 +140,9 @@ impl Session {
 
     /// After fork, in the parent: the background thread is started again when CPython has counted the threads.
     pub(crate) fn after_fork_in_parent(&self) {
+        if !self.is_this_process() {
+            return; // a child made by a bare `clone`
+        }
         let until_ns = self.now_ns() + FORK_PAUSE_NS;
         self.no_threads_until_ns.store(until_ns, Ordering::SeqCst);
         self.want_background();
@@ -177,6 +184,7 @@ impl Session {
                     pause_ns = until_due_ns.min(interval_ns);
                 }
             }
+            super::tell_of_shortage();
             if self.background_must_end.load(Ordering::Acquire)
                 || self.ended.load(Ordering::Acquire)
             {

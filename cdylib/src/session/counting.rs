@@ -24,16 +24,18 @@ impl Session {
         aggregator.books.frozen |= self.frozen_at_ns.load(Ordering::Acquire) != 0;
     }
 
-    /// Applies an event now: in `counts` mode, where mappings and arenas are all there is of them.
+    /// Applies an event, and the prefix in front of it, now: in `counts` mode, where mappings and arenas are all there is of them.
     #[cold]
     #[inline(never)]
-    pub(crate) fn apply_at_once(&self, slot: &Slot, event: Event) {
+    pub(crate) fn apply_at_once(&self, slot: &Slot, prefix: Option<Event>, event: Event) {
         let Some(mut aggregator) = self.aggregator.lock_within(PATIENCE_NS) else {
             // Whoever holds it writes to a file that does not answer: the program is not to wait for that.
             return slot.lose(1);
         };
         let Aggregator { merge, books, .. } = &mut *aggregator;
-        merge.apply_at_once(slot, event, books);
+        for event in prefix.into_iter().chain([event]) {
+            merge.apply_at_once(slot, event, books);
+        }
     }
 
     /// In `counts` mode: takes a sample if one is due and nobody else is at it.

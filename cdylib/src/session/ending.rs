@@ -114,8 +114,7 @@ impl Session {
         self.freeze(holds_gil);
         stop();
         if heap::is_short() {
-            // It was said, and the capture ends with its last flush.
-            return;
+            return super::tell_of_shortage();
         }
         match self.aggregator.lock_within(EXIT_PATIENCE_NS) {
             Some(mut aggregator) => {

@@ -275,14 +275,21 @@ pub(crate) fn stop() {
 }
 
 /// The system gives no memory: nothing is recorded any more, and nothing written. Called by the shim's heap, in the middle of
-/// anything; allocates nothing.
+/// anything and under its lock: it does not even say so, as a hook could come to wait for whoever reads standard error.
 pub(crate) fn out_of_memory() {
     stop();
-    file::say(if current().is_some() {
-        "out of memory: recording stopped, and the capture ends with its last flush"
-    } else {
-        "out of memory: nothing is recorded"
-    });
+}
+
+/// Says that the recording was stopped for lack of memory. Call it where no lock is held; only the first call speaks.
+pub(crate) fn tell_of_shortage() {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if heap::is_short() && !TOLD.swap(true, Ordering::Relaxed) {
+        file::say(if current().is_some() {
+            "out of memory: recording stopped, and the capture ends with its last flush"
+        } else {
+            "out of memory: nothing is recorded"
+        });
+    }
 }
 
 impl Session {

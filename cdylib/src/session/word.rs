@@ -77,7 +77,12 @@ pub(super) fn change(from: u8, to: u8) {
 
 /// Sets [`state::ATTENTION`].
 pub(super) fn ask_for_attention() {
-    PAGE.word.fetch_or(state::ATTENTION, Ordering::Release);
+    // Not while nothing is recorded: the word must say so and nothing else.
+    let _ = PAGE
+        .word
+        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+            (now & !state::FLAGS != state::OFF).then_some(now | state::ATTENTION)
+        });
 }
 
 /// Takes [`state::ATTENTION`] away.

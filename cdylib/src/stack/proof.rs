@@ -19,6 +19,11 @@ const PAGE_BYTES: usize = 4096;
 const PAGES: usize = 64;
 const CODES: usize = 256;
 
+/// Neither a page nor a code object.
+const NONE: usize = usize::MAX;
+/// Nothing lies below.
+const LOWEST: usize = 4096;
+
 /// What was proven lately.
 pub(super) struct Proof {
     pages: [usize; PAGES],
@@ -28,8 +33,8 @@ pub(super) struct Proof {
 impl Proof {
     pub(super) const fn new() -> Proof {
         Proof {
-            pages: [0; PAGES],
-            codes: [0; CODES],
+            pages: [NONE; PAGES],
+            codes: [NONE; CODES],
         }
     }
 
@@ -109,13 +114,14 @@ impl Proof {
         let Some(last) = address.checked_add(size.max(1) - 1) else {
             return false;
         };
-        address.is_multiple_of(size_of::<usize>())
+        address >= LOWEST
+            && address.is_multiple_of(size_of::<usize>())
             && (address / PAGE_BYTES..=last / PAGE_BYTES).all(|page| {
                 let known = &mut self.pages[page % PAGES];
                 if *known == page {
                     return true;
                 }
-                let readable = page != 0 && syscall::is_readable(page * PAGE_BYTES);
+                let readable = syscall::is_readable(page * PAGE_BYTES);
                 if readable {
                     *known = page;
                 }

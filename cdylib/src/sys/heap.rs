@@ -182,6 +182,7 @@ pub(crate) fn start_generation() -> bool {
         return false;
     };
     let heap: *mut Heap = pages.cast();
+    HEAP_BYTES.store(0, Ordering::Relaxed);
     // SAFETY: fresh pages, large enough and page-aligned.
     unsafe { heap.write(Lock::new(Dlmalloc::new_with_allocator(Pages))) };
     CURRENT.store(heap, Ordering::Release);

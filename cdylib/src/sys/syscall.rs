@@ -92,7 +92,8 @@ pub(crate) fn is_readable(address: usize) -> bool {
             [NO_SUCH_REQUEST, address, 0, size_of::<u64>(), 0, 0],
         )
     };
-    result != -(libc::EFAULT as isize)
+    // Anything else than the refusal of the request (a filter's answer, say) tells nothing.
+    result == -(libc::EINVAL as isize)
 }
 
 /// Waits while `*word == expected`, at most `timeout_ns`; returns early on a wake-up or a signal.

@@ -1,7 +1,7 @@
 //! A background thread of the shim, invisible to the program's signals.
 //!
 //! `pthread_create` allocates and takes libc's locks: only call [`start`] where the program holds none of them (see
-//! `session::start_aggregator`).
+//! `session::background`).
 
 use core::ffi::c_void;
 
