@@ -2,7 +2,7 @@
 //! their names and lines anew, and ends the program where the caches gave something else (`cdylib/src/stack/verify.rs`).
 
 use crate::support::installation::{program, target};
-use crate::support::interpreters::{with_packages, with_stacks};
+use crate::support::interpreters::{one_per_version, with_packages};
 use crate::support::{Interpreter, Traced, for_each, skipped};
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ fn check(interpreter: &Interpreter, name: &str, arguments: &[&str], at_least: u6
 #[test]
 fn caches_equal_a_plain_walk_in_random_shapes_on_every_interpreter() {
     for_each(
-        with_stacks(),
+        one_per_version().filter(|one| one.has_stacks()),
         |one| one.name.clone(),
         |interpreter| check(interpreter, "shapes", &["300", "7"], 50_000),
     );
@@ -57,7 +57,7 @@ fn caches_equal_a_plain_walk_in_random_shapes_on_every_interpreter() {
 #[test]
 fn caches_equal_a_plain_walk_in_every_kind_of_code_on_every_interpreter() {
     for_each(
-        with_stacks(),
+        one_per_version().filter(|one| one.has_stacks()),
         |one| one.name.clone(),
         |interpreter| check(interpreter, "stacks.py", &[], 20_000),
     );

@@ -50,6 +50,17 @@ pub(crate) fn known() -> &'static [Interpreter] {
     ALL.get_or_init(|| list("--list"))
 }
 
+/// One of each version and kind, all in a soak: what does not depend on how an interpreter was built need not run on each.
+pub(crate) fn one_per_version() -> impl Iterator<Item = &'static Interpreter> {
+    let kind = |one: &Interpreter| (one.version, one.free_threaded);
+    known().iter().enumerate().filter_map(move |(at, one)| {
+        let is_last = !known()[at + 1..]
+            .iter()
+            .any(|other| kind(other) == kind(one));
+        (is_last || scale::is_full()).then_some(one)
+    })
+}
+
 /// Those whose frames can be read.
 pub(crate) fn with_stacks() -> impl Iterator<Item = &'static Interpreter> {
     known()
