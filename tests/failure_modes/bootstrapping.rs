@@ -114,18 +114,7 @@ fn f12_static_thread_local_storage() {
 }
 
 fn thread_ends() -> PathBuf {
-    shared_library(
-        "thread_ends.cpp",
-        "thread_ends.so",
-        &[
-            "-O1",
-            "-g",
-            "-fno-optimize-sibling-calls",
-            "-fno-builtin",
-            "-pthread",
-            "-Werror",
-        ],
-    )
+    compiled("thread_ends.cpp", Product::Library)
 }
 
 /// Blocks that are made, and buffers that are handed over, while a thread's destructors run.

@@ -1,6 +1,6 @@
 //! C. The allocator's contract: blocks that others made or will free, errno, sizes, other allocators beside us.
 
-use super::{WAYS, call, made_by};
+use super::{WAYS, call, each_way, made_by};
 use crate::support::compile::{Product, compiled, shared_library};
 use crate::support::interpreters::{known, usual};
 use crate::support::{Outcome, Traced, allocators, for_each, installation, scale, skipped};
@@ -57,23 +57,19 @@ fn f19_address_reuse() {
 fn f20_errno_clobbered() {
     let library = compiled("kept_errno.c", Product::Library);
     let rounds = scale::passed_on(20_000, 1_000_000);
-    for_each(
-        WAYS,
-        |(name, value)| format!("{name}={value}"),
-        |(name, value)| {
-            let outcome = same_output(|| {
-                call(usual(), &library, "keep_errno_with_gil", &[rounds])
-                    .set(name, value)
-                    .set("PYTRACE_INTERVAL_MS", "10")
-            });
-            assert_eq!(outcome.stdout.lines().count(), 24, "functions");
-            let report = outcome.report();
-            assert_eq!(report.quality.lost_events, 0);
-            report.assert_domains_agree();
-            let allocations = report.domains["malloc"].counters.allocations;
-            assert!(allocations >= 4 * rounds, "{allocations}");
-        },
-    );
+    each_way(|name, value| {
+        let outcome = same_output(|| {
+            call(usual(), &library, "keep_errno_with_gil", &[rounds])
+                .set(name, value)
+                .set("PYTRACE_INTERVAL_MS", "10")
+        });
+        assert_eq!(outcome.stdout.lines().count(), 24, "functions");
+        let report = outcome.report();
+        assert_eq!(report.quality.lost_events, 0);
+        report.assert_domains_agree();
+        let allocations = report.domains["malloc"].counters.allocations;
+        assert!(allocations >= 4 * rounds, "{allocations}");
+    });
 }
 
 /// `malloc_usable_size` says what the allocator itself says: no header, no padding.

@@ -1,6 +1,6 @@
 //! F. CPython: its own watchers, its interpreters, its threads that end with it, its allocators under each other.
 
-use super::{WAYS, call, made_by};
+use super::{WAYS, call, each_way, made_by};
 use crate::support::compile::{Product, compiled};
 use crate::support::interpreters::{known, usual, with_stacks};
 use crate::support::{Interpreter, Outcome, Traced, for_each, scale};
@@ -70,19 +70,23 @@ fn f53_stop_and_start() {
     let library = compiled("raw_threads.c", Product::Library);
     let times = scale::passed_on(2000, 10_000);
     let function = "raw_threads_while_paused_and_resumed";
-    for_each(
-        WAYS,
-        |(name, value)| format!("{name}={value}"),
-        |(name, value)| {
-            let report = call(usual(), &library, function, &[times])
-                .set(name, value)
-                .run()
-                .success()
-                .report();
-            assert_eq!(report.quality.lost_events, 0);
-            report.assert_domains_agree();
-        },
-    );
+    each_way(|name, value| {
+        let report = call(usual(), &library, function, &[times])
+            .set(name, value)
+            .run()
+            .success()
+            .report();
+        assert_eq!(report.quality.lost_events, 0);
+        if report.settings.mode != "counts" {
+            return report.assert_domains_agree();
+        }
+        // It counts the deaths of blocks that were born while paused: it does not know which they are.
+        for domain in report.domains.values() {
+            let counted = &domain.counters;
+            let live = counted.allocations.saturating_sub(counted.frees);
+            assert_eq!(counted.live_blocks, live);
+        }
+    });
 }
 
 /// Everything else that watches a program sees what it would see alone, and no tool of `sys.monitoring` is ours.

@@ -14,7 +14,7 @@ mod table; // docs/FAILURE_MODES.md against the tests
 mod transparency; // signals, namespaces, the loader: what else the program would notice
 mod unwinding; // F30–F37: unwinding, threads, signals
 
-use crate::support::{Interpreter, Report, Traced};
+use crate::support::{Interpreter, Report, Traced, for_each};
 use std::path::Path;
 
 /// What each of the ways to record has in its environment.
@@ -24,6 +24,15 @@ const WAYS: [(&str, &str); 4] = [
     ("PYTRACE_NATIVE", "off"),
     ("PYTRACE_MODE", "counts"),
 ];
+
+/// Checks each of the ways to record: a variable and its value.
+fn each_way(check: impl Fn(&str, &str)) {
+    for_each(
+        WAYS,
+        |(name, value)| format!("{name}={value}"),
+        |(name, value)| check(name, value),
+    );
+}
 
 /// A run that calls one function of a C library.
 fn call(interpreter: &Interpreter, library: &Path, function: &str, numbers: &[u64]) -> Traced {

@@ -1,6 +1,6 @@
 //! D. Unwinding, threads, signals: frames that nobody can leave, small stacks, handlers, threads that are not the program's.
 
-use super::{WAYS, call, made_by};
+use super::{call, each_way, made_by};
 use crate::support::compile::{Product, compiled, shared_library};
 use crate::support::interpreters::{known, usual, with_packages};
 use crate::support::{Traced, for_each, installation, scale};
@@ -43,24 +43,20 @@ fn f31_frames_that_cannot_be_left() {
 fn f32_small_stacks() {
     let library = compiled("least_stacks.c", Product::Library);
     let (threads, rounds) = (20, 100);
-    for_each(
-        WAYS,
-        |(name, value)| format!("{name}={value}"),
-        |(name, value)| {
-            let report = call(usual(), &library, "small_stacks", &[threads, rounds])
-                .set(name, value)
-                .run()
-                .success()
-                .report();
-            assert_eq!(report.quality.lost_events, 0);
-            report.assert_domains_agree();
-            if report.settings.mode == "sites" && report.settings.native != "off" {
-                let made = threads / 2 * rounds;
-                assert_eq!(made_by(&report, "on_small_stack"), (made, 0, 0));
-                assert_eq!(made_by(&report, "in_handler"), (made, 0, 0));
-            }
-        },
-    );
+    each_way(|name, value| {
+        let report = call(usual(), &library, "small_stacks", &[threads, rounds])
+            .set(name, value)
+            .run()
+            .success()
+            .report();
+        assert_eq!(report.quality.lost_events, 0);
+        report.assert_domains_agree();
+        if report.settings.mode == "sites" && report.settings.native != "off" {
+            let made = threads / 2 * rounds;
+            assert_eq!(made_by(&report, "on_small_stack"), (made, 0, 0));
+            assert_eq!(made_by(&report, "in_handler"), (made, 0, 0));
+        }
+    });
 }
 
 /// Exceptions, longjmp, pthread_exit and cancellation leave frames that allocate.
@@ -106,27 +102,23 @@ fn f34_handlers_that_allocate() {
         allocator.display()
     );
     let signals = scale::passed_on(20_000, 10_000_000);
-    for_each(
-        WAYS,
-        |(name, value)| format!("{name}={value}"),
-        |(name, value)| {
-            let outcome = call(usual(), &library, "handlers", &[signals])
-                .set("LD_PRELOAD", &preloaded)
-                .set(name, value)
-                .run()
-                .success();
-            let made: Vec<u64> = (outcome.stdout.split_whitespace())
-                .map(|word| word.parse().expect("the program prints numbers"))
-                .collect();
-            let report = outcome.report();
-            report.assert_domains_agree();
-            assert_eq!(report.quality.missed_frees, 0);
-            if report.settings.mode == "sites" && report.settings.native != "off" {
-                assert_eq!(made_by(&report, "by_thread"), (made[0], 0, 0));
-                assert!(made_by(&report, "by_handler").0 <= made[1]);
-            }
-        },
-    );
+    each_way(|name, value| {
+        let outcome = call(usual(), &library, "handlers", &[signals])
+            .set("LD_PRELOAD", &preloaded)
+            .set(name, value)
+            .run()
+            .success();
+        let made: Vec<u64> = (outcome.stdout.split_whitespace())
+            .map(|word| word.parse().expect("the program prints numbers"))
+            .collect();
+        let report = outcome.report();
+        report.assert_domains_agree();
+        assert_eq!(report.quality.missed_frees, 0);
+        if report.settings.mode == "sites" && report.settings.native != "off" {
+            assert_eq!(made_by(&report, "by_thread"), (made[0], 0, 0));
+            assert!(made_by(&report, "by_handler").0 <= made[1]);
+        }
+    });
 }
 
 /// Signals to the process never go to our thread: it blocks all that can be blocked.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{LazyLock, Mutex};
 
-/// What becomes of a C file.
+/// What becomes of a C or C++ file.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Product {
     Executable,
@@ -37,16 +37,25 @@ fn made_once(name: &str, command: impl FnOnce(&Path) -> Command) -> PathBuf {
     output
 }
 
-/// The compiled form of a C file of `tests/programs/`. Every function keeps a frame and a return address of its own, so
+/// The compiler of a C or C++ file.
+fn compiler(source: &str) -> Command {
+    Command::new(if source.ends_with(".cpp") {
+        "c++"
+    } else {
+        "cc"
+    })
+}
+
+/// The compiled form of a C or C++ file of `tests/programs/`. Every function keeps a frame and a return address of its own, so
 /// that the C caller of an allocation is the function that the source says.
 pub(crate) fn compiled(source: &str, product: Product) -> PathBuf {
-    let stem = source.trim_end_matches(".c");
+    let stem = source.trim_end_matches(".c").trim_end_matches(".cpp");
     let (name, options): (_, &[&str]) = match product {
         Product::Executable => (stem.to_owned(), &[]),
         Product::Library => (format!("{stem}.so"), &["-shared", "-fPIC"]),
     };
     made_once(&name, |output| {
-        let mut command = Command::new("cc");
+        let mut command = compiler(source);
         command
             .args([
                 "-O1",
@@ -70,12 +79,7 @@ pub(crate) fn compiled(source: &str, product: Product) -> PathBuf {
 /// only.
 pub(crate) fn shared_library(source: &str, name: &str, options: &[&str]) -> PathBuf {
     made_once(name, |output| {
-        let compiler = if source.ends_with(".cpp") {
-            "c++"
-        } else {
-            "cc"
-        };
-        let mut command = Command::new(compiler);
+        let mut command = compiler(source);
         command
             .args(["-shared", "-fPIC", "-Wall"])
             .args(options)
