@@ -1,0 +1,94 @@
+//! The options of `pytrace report`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use pytrace::analysis::{Grouping, Metric};
+
+/// Report what a capture holds.
+///
+/// A capture that was cut short, or whose program still runs, is reported up to its last complete record.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pytrace report app.pytrace
+  pytrace report app.pytrace --metric live --top 20
+  pytrace report app.pytrace --by file --metric peak
+  pytrace report app.pytrace --format json | jq '.total'
+
+The JSON fields are described in docs/REPORT.md.")]
+pub(crate) struct ReportArguments {
+    /// The capture
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Form of the report
+    #[arg(long, default_value = "text")]
+    pub(crate) format: Format,
+
+    /// Where the report goes [default: standard output]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// What call sites are sorted by: bytes asked for, allocations, bytes live at the end, bytes live at the peak of the
+    /// total, allocations freed at once, or bytes set aside beyond what was asked for
+    #[arg(long, default_value = "allocated")]
+    pub(crate) metric: MetricArgument,
+
+    /// What is one row: a call site, or all sites with the same innermost Python line, function, file or module
+    #[arg(long, default_value = "site")]
+    pub(crate) by: GroupingArgument,
+
+    /// Rows listed [default: 25 in text, all in JSON]
+    #[arg(long, value_name = "N")]
+    pub(crate) top: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MetricArgument {
+    Allocated,
+    Allocations,
+    Live,
+    Peak,
+    Temporary,
+    Slack,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum GroupingArgument {
+    Site,
+    Line,
+    Function,
+    File,
+    Module,
+}
+
+impl From<MetricArgument> for Metric {
+    fn from(argument: MetricArgument) -> Metric {
+        match argument {
+            MetricArgument::Allocated => Metric::Allocated,
+            MetricArgument::Allocations => Metric::Allocations,
+            MetricArgument::Live => Metric::Live,
+            MetricArgument::Peak => Metric::Peak,
+            MetricArgument::Temporary => Metric::Temporary,
+            MetricArgument::Slack => Metric::Slack,
+        }
+    }
+}
+
+impl From<GroupingArgument> for Grouping {
+    fn from(argument: GroupingArgument) -> Grouping {
+        match argument {
+            GroupingArgument::Site => Grouping::Site,
+            GroupingArgument::Line => Grouping::Line,
+            GroupingArgument::Function => Grouping::Function,
+            GroupingArgument::File => Grouping::File,
+            GroupingArgument::Module => Grouping::Module,
+        }
+    }
+}
