@@ -15,6 +15,7 @@ pub mod sizes;
 pub mod summary;
 mod tables;
 pub mod text;
+pub mod union;
 
 pub use error::ModelError;
 pub use native::NativeCode;
