@@ -29,7 +29,7 @@ SOURCES = 14
 DETAILED = "alloc storm"
 # The first that is found in a function's name decides; names are Rust paths.
 ROLES = (
-    (BOOKS, re.compile(r"aggregate|session|output|transport|crossbeam|dlmalloc|background|hdrhistogram|pytrace_model")),
+    (BOOKS, re.compile(r"aggregate|session|output|transport|dlmalloc|background|hdrhistogram|pytrace_model")),
     (DEATH, re.compile(r"free|munmap")),
     (BIRTH, re.compile(r"[mc]alloc|realloc|memalign|mmap|stack|python|framehop|gimli")),
 )

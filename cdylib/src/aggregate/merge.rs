@@ -1,17 +1,18 @@
 //! Putting the threads' streams in order.
 //!
 //! A pass first notes how far each thread has published (its cursor), the thread of the latest segment first, then takes
-//! the full buffers that wait in the channel, and then applies what lies before those notes, in the order of the segments
+//! the full buffers that wait, and then applies what lies before those notes, in the order of the segments
 //! and up to that latest one. Why this is a consistent cut: see `events::segment`.
 //!
 //! Invariant: a buffer of a slot is read only after all earlier ones of that slot, and given back when read to its end.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use super::books::{Books, ThreadState};
 use crate::events::buffer::Buffer;
 use crate::events::event::{Event, Kind};
+use crate::events::queue::Queue;
 use crate::events::slot::{SEGMENTS, Slot};
 use crate::events::transport::Transport;
 use crate::sys::heap;
@@ -20,7 +21,7 @@ use crate::sys::heap;
 #[derive(Default)]
 struct Reader {
     /// Full buffers that were received, oldest first.
-    full: VecDeque<Buffer>,
+    full: Queue,
     /// Events of the oldest unread buffer that were applied.
     position: usize,
     /// The segment that the next event belongs to, unless it is a mark.
@@ -40,8 +41,8 @@ impl Reader {
     /// The buffer to read next, and how many of its events may be read in this pass.
     fn front(&self) -> Option<(Buffer, usize)> {
         let (noted, count) = self.note?;
-        match self.full.front() {
-            Some(&buffer) if buffer.index() < noted.index() => Some((buffer, buffer.events())),
+        match self.full.first() {
+            Some(buffer) if buffer.index() < noted.index() => Some((buffer, buffer.events())),
             _ => Some((noted, count)),
         }
     }
@@ -59,12 +60,12 @@ impl Reader {
 
     /// Leaves buffers that are read to their end.
     fn advance(&mut self, transport: &Transport) {
-        while let (Some(&buffer), Some((noted, _))) = (self.full.front(), self.note) {
+        while let (Some(buffer), Some((noted, _))) = (self.full.first(), self.note) {
             let finished = buffer.index() < noted.index() && self.position >= buffer.events();
             if !finished {
                 return;
             }
-            self.full.pop_front();
+            self.full.pop();
             self.position = 0;
             transport.recycle(buffer);
         }
@@ -91,8 +92,9 @@ impl Merge {
     ) -> u64 {
         let before = books.quality.events;
         let latest = self.note_published(slots);
-        while let Some(buffer) = transport.receive() {
-            self.reader(buffer.slot()).full.push_back(buffer);
+        let mut received = transport.receive();
+        while let Some(buffer) = received.pop() {
+            self.reader(buffer.slot()).full.push(buffer);
         }
         let mut ready = BinaryHeap::new();
         for (at, reader) in self.readers.iter_mut().enumerate() {
@@ -154,7 +156,7 @@ impl Merge {
         self.readers
             .get(usize::from(slot.name()))
             .is_some_and(|reader| {
-                reader.full.is_empty()
+                reader.full.first().is_none()
                     && reader.note.is_some_and(|(buffer, count)| {
                         Buffer::of_cursor(cursor) == Some(buffer)
                             && reader.position == count
@@ -215,9 +217,9 @@ fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books
         if stop.is_some() {
             return stop;
         }
-        let was = reader.full.len();
+        let was = reader.full.first();
         reader.advance(transport);
-        if reader.full.len() == was {
+        if reader.full.first() == was {
             // Nothing was left behind, so this was the noted end.
             return None;
         }

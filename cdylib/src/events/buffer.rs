@@ -12,7 +12,9 @@ pub(crate) const SIZE: usize = 64 << 10;
 
 /// What stands in front of the events.
 #[repr(C, align(64))]
-struct Header {
+pub(super) struct Header {
+    /// The one behind it, while it waits in a row of buffers.
+    next: Option<Buffer>,
     /// The slot whose thread fills it.
     slot: u16,
     /// Position in that slot's sequence of buffers.
@@ -50,6 +52,27 @@ impl Buffer {
         NonNull::new(base as *mut Header).map(Buffer)
     }
 
+    /// The buffer with this header; `None` for null.
+    pub(super) fn from_header(header: *mut Header) -> Option<Buffer> {
+        NonNull::new(header).map(Buffer)
+    }
+
+    pub(super) fn header(self) -> *mut Header {
+        self.0.as_ptr()
+    }
+
+    /// Puts another one behind it in a row. The caller owns it.
+    pub(super) fn set_next(self, next: Option<Buffer>) {
+        // SAFETY: the caller owns the buffer.
+        unsafe { (*self.0.as_ptr()).next = next };
+    }
+
+    /// The one behind it in a row. The caller owns it.
+    pub(super) fn next(self) -> Option<Buffer> {
+        // SAFETY: the caller owns the buffer; a null pointer, as fresh pages have, is `None`.
+        unsafe { (*self.0.as_ptr()).next }
+    }
+
     /// The buffer that a cursor points into.
     pub(crate) fn of_cursor(cursor: *mut Event) -> Option<Buffer> {
         NonNull::new((cursor as usize & !(SIZE - 1)) as *mut Header).map(Buffer)
@@ -60,6 +83,7 @@ impl Buffer {
         // SAFETY: the caller owns the buffer, so nobody else reads its header.
         unsafe {
             self.0.write(Header {
+                next: None,
                 slot,
                 index,
                 events: 0,

@@ -1,13 +1,14 @@
-//! The channel of whole buffers, and the pool of empty ones.
+//! The way of whole buffers to the aggregator, and the store of empty ones.
 //!
-//! Invariant: nobody ever waits in the channel: `try_send` and `try_recv` only. (A waiting receiver would make a sender
-//! take a lock and use std's thread-locals on the program's thread.)
+//! Invariant: nobody waits here, and nothing is allocated. Full buffers hang on a list, linked through their headers, the one sent last
+//! first; all are taken off at once, so a thread that puts one on cannot take a word that it saw before for the same list
+//! when it is another. Empty buffers lie in places, each of which is filled and emptied by one exchange.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Header};
+use super::queue::Queue;
 
 /// Full buffers that may wait for the aggregator: 64 MiB.
 pub(crate) const CAPACITY: usize = 1024;
@@ -16,43 +17,60 @@ pub(crate) const CROWDED: usize = 64;
 /// Empty buffers that are kept for reuse.
 const SPARE: usize = 128;
 
-/// Both channels.
+/// Both ways.
 pub(crate) struct Transport {
-    full_sender: Sender<Buffer>,
-    full_receiver: Receiver<Buffer>,
-    spare_sender: Sender<Buffer>,
-    spare_receiver: Receiver<Buffer>,
-    /// Buffers in `full` that nobody has taken.
+    /// The full buffer that was sent last.
+    latest: AtomicPtr<Header>,
+    /// Full buffers on the list, and those about to be.
     waiting: AtomicUsize,
+    spare: [AtomicPtr<Header>; SPARE],
 }
 
 impl Transport {
     pub(crate) fn new() -> Self {
-        let (full_sender, full_receiver) = bounded(CAPACITY);
-        let (spare_sender, spare_receiver) = bounded(SPARE);
         Transport {
-            full_sender,
-            full_receiver,
-            spare_sender,
-            spare_receiver,
+            latest: AtomicPtr::new(null_mut()),
             waiting: AtomicUsize::new(0),
+            spare: core::array::from_fn(|_| AtomicPtr::new(null_mut())),
         }
     }
 
-    /// Sends a full buffer; false when the channel is full.
+    /// Sends a full buffer, which the caller owns; false when too many wait: then the caller keeps it.
     pub(crate) fn send(&self, buffer: Buffer) -> bool {
-        let sent = self.full_sender.try_send(buffer).is_ok();
-        if sent {
-            self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Counted before it is there: never do more than `CAPACITY` wait.
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= CAPACITY {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return false;
         }
-        sent
+        let mut latest = self.latest.load(Ordering::Relaxed);
+        loop {
+            buffer.set_next(Buffer::from_header(latest));
+            // Release pairs with `receive`: whoever takes the list sees the events and the header. What earlier senders
+            // released is seen with it, as between their exchanges and the taking there are only such exchanges.
+            match self.latest.compare_exchange_weak(
+                latest,
+                buffer.header(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => latest = now,
+            }
+        }
     }
 
-    /// Takes the next full buffer.
-    pub(crate) fn receive(&self) -> Option<Buffer> {
-        let buffer = self.full_receiver.try_recv().ok()?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(buffer)
+    /// Takes all full buffers, in the order in which they were sent.
+    pub(crate) fn receive(&self) -> Queue {
+        let mut next = Buffer::from_header(self.latest.swap(null_mut(), Ordering::Acquire));
+        let mut received = Queue::default();
+        let mut count = 0;
+        while let Some(buffer) = next {
+            next = buffer.next();
+            received.push_front(buffer);
+            count += 1;
+        }
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+        received
     }
 
     /// Full buffers that wait, about.
@@ -62,13 +80,83 @@ impl Transport {
 
     /// An empty buffer: a used one, or a new one.
     pub(crate) fn empty_buffer(&self) -> Option<Buffer> {
-        self.spare_receiver.try_recv().ok().or_else(Buffer::map)
+        self.spare
+            .iter()
+            .filter(|place| !place.load(Ordering::Relaxed).is_null())
+            // Acquire pairs with `recycle`: whoever read the buffer is done with it.
+            .find_map(|place| Buffer::from_header(place.swap(null_mut(), Ordering::Acquire)))
+            .or_else(Buffer::map)
     }
 
     /// Takes a buffer back that has been read.
     pub(crate) fn recycle(&self, buffer: Buffer) {
-        if self.spare_sender.try_send(buffer).is_err() {
+        let is_kept = self
+            .spare
+            .iter()
+            .filter(|place| place.load(Ordering::Relaxed).is_null())
+            .any(|place| {
+                let exchanged = place.compare_exchange(
+                    null_mut(),
+                    buffer.header(),
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                );
+                exchanged.is_ok()
+            });
+        if !is_kept {
             buffer.unmap();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_in_the_order_in_which_they_were_sent_and_no_more_than_may_wait() {
+        let transport = Transport::new();
+        let buffers: Vec<Buffer> = (0..=CAPACITY as u64)
+            .map(|index| {
+                let buffer = transport.empty_buffer().expect("memory");
+                buffer.assign(1, index);
+                buffer
+            })
+            .collect();
+        let sent = buffers
+            .iter()
+            .position(|buffer| !transport.send(*buffer))
+            .expect("one too many");
+        assert_eq!(
+            (sent, transport.waiting()),
+            (CAPACITY, CAPACITY),
+            "sent, waiting"
+        );
+        let mut received = transport.receive();
+        for buffer in &buffers[..CAPACITY] {
+            assert_eq!(received.pop(), Some(*buffer));
+        }
+        assert_eq!((received.pop(), transport.waiting()), (None, 0));
+        assert_eq!(transport.receive().pop(), None);
+        buffers.into_iter().for_each(Buffer::unmap);
+    }
+
+    #[test]
+    fn used_buffers_are_used_again_and_no_more_than_may_be_are_kept() {
+        let transport = Transport::new();
+        let buffers: Vec<Buffer> = (0..SPARE + 3).filter_map(|_| Buffer::map()).collect();
+        buffers.iter().for_each(|buffer| transport.recycle(*buffer));
+        let places = transport
+            .spare
+            .iter()
+            .map(|place| place.load(Ordering::Relaxed));
+        let kept: Vec<Buffer> = places.filter_map(Buffer::from_header).collect();
+        assert_eq!(kept, buffers[..SPARE]);
+        let again: Vec<Buffer> = kept
+            .iter()
+            .filter_map(|_| transport.empty_buffer())
+            .collect();
+        assert_eq!(again, kept);
+        again.into_iter().for_each(Buffer::unmap);
     }
 }

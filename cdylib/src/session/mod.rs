@@ -110,7 +110,7 @@ pub(crate) struct Session {
     background_started: AtomicBool,
     /// Kernel id of the last one.
     background_thread_id: AtomicU32,
-    /// The channel was full for longer than a hook waits.
+    /// As many buffers as may waited for longer than a hook waits.
     saturated: AtomicBool,
     background_must_end: AtomicBool,
     /// 1: the background thread is at its end.
