@@ -60,7 +60,10 @@ def prepare(library, folder):
         unfinished.mkdir(parents=True)
         shutil.copy2(library, unfinished / "libpytrace.so")
         shutil.copy2(report, unfinished / "pytrace")
-        unfinished.rename(kept)
+        try:
+            unfinished.rename(kept)
+        except OSError:  # another run has made it meanwhile
+            shutil.rmtree(unfinished)
     return Build(build_id, kept / "libpytrace.so", kept / "pytrace")
 
 

@@ -213,11 +213,11 @@ impl Report {
         Report::with_options(capture, &["--metric", "live", "--top", &count.to_string()])
     }
 
-    /// The same; `None` when its process was ended between the file's creation and its first record.
+    /// The same; `None` when its process was ended within its first write.
     #[track_caller]
     pub(crate) fn of_begun(capture: &Path) -> Option<Report> {
         let (status, stdout, stderr) = Report::printed(capture, &[]);
-        if stderr.contains("holds no record yet") || stderr.contains("is empty, not a capture") {
+        if stderr.contains("holds no record yet") || stderr.contains("the file is empty") {
             return None;
         }
         assert!(

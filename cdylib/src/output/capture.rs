@@ -1,4 +1,4 @@
-//! The capture file: opened at the first flush, appended to, given up at the first trouble.
+//! The capture file: created when the first bytes are there, appended to, given up at the first trouble.
 
 use pytrace_format::record::Record;
 use pytrace_format::{Encoder, file_header};
@@ -16,13 +16,15 @@ const MOST_PENDING_BYTES: usize = 1 << 20;
 
 enum State {
     NotOpened,
+    /// Records are gathered for a file that will be created with them.
+    Awaited {
+        path: String,
+    },
     Open {
         fd: i32,
         /// Device and inode: a descriptor that shows others was closed and reused by the program.
         identity: (u64, u64),
         path: String,
-        /// Bytes were written.
-        begun: bool,
     },
     /// Ended by trouble that was told.
     GivenUp,
@@ -50,17 +52,16 @@ impl Capture {
         }
     }
 
-    /// Makes the file ready for records: creates it the first time, and sees that the descriptor is still ours. False: no
-    /// capture is kept.
+    /// Makes ready for records: the first time by asking whether there may be a file, later by seeing that the descriptor is
+    /// still ours. False: no capture is kept.
     pub(crate) fn open(&mut self, pattern: &str) -> bool {
         if matches!(self.state, State::NotOpened) {
-            self.create(pattern);
+            self.state = awaited(pattern);
         }
-        let State::Open {
-            fd, identity, path, ..
-        } = &self.state
-        else {
-            return false;
+        let (fd, identity, path) = match &self.state {
+            State::Open { fd, identity, path } => (fd, identity, path),
+            State::Awaited { .. } => return true,
+            State::NotOpened | State::GivenUp => return false,
         };
         if syscall::file_identity(*fd) == Some(*identity) {
             return true;
@@ -91,73 +92,78 @@ impl Capture {
         }
     }
 
-    /// Writes what was added to the file. The first time the header is written with it: who is killed before leaves no file, or
-    /// one without a byte.
+    /// Writes what was added to the file. The first time the file is created for it and the header written with it: who is
+    /// killed before leaves no file, or, between the two system calls, one without a byte.
     pub(crate) fn write(&mut self) {
         let bytes = self.encoder.finish();
-        if let State::Open {
-            fd, path, begun, ..
-        } = &mut self.state
-        {
-            let written = if *begun {
-                file::write_all(*fd, bytes)
-            } else {
-                file::write_all(*fd, &[&file_header(), bytes].concat())
-            };
-            if let Err(errno) = written {
-                file::say(&format!(
-                    "{path}: cannot write: {}; the capture ends here",
-                    file::reason(errno)
-                ));
-                syscall::close(*fd);
-                self.state = State::GivenUp;
-            } else {
-                *begun = true;
+        let written = match &self.state {
+            State::Awaited { path } => {
+                self.state = created(path);
+                write(&self.state, &[&file_header(), bytes].concat())
             }
+            state => write(state, bytes),
+        };
+        if !written {
+            self.state = State::GivenUp;
         }
         self.encoder.clear();
     }
+}
 
-    fn create(&mut self, pattern: &str) {
-        let path = path::expand(
-            pattern,
-            syscall::process_id(),
-            &process::program(),
-            &path::host(),
-        );
-        if let Some(limit) = syscall::descriptor_limit().filter(|limit| *limit < FEWEST_DESCRIPTORS)
-        {
+/// Writes to the file, if it is open. False: it could not be written, which was told; it is closed.
+fn write(state: &State, bytes: &[u8]) -> bool {
+    let State::Open { fd, path, .. } = state else {
+        return true;
+    };
+    let Err(errno) = file::write_all(*fd, bytes) else {
+        return true;
+    };
+    file::say(&format!(
+        "{path}: cannot write: {}; the capture ends here",
+        file::reason(errno)
+    ));
+    syscall::close(*fd);
+    false
+}
+
+/// A file of this pattern, to be created; or none, where the program needs its descriptors itself.
+fn awaited(pattern: &str) -> State {
+    let path = path::expand(
+        pattern,
+        syscall::process_id(),
+        &process::program(),
+        &path::host(),
+    );
+    match syscall::descriptor_limit().filter(|limit| *limit < FEWEST_DESCRIPTORS) {
+        Some(limit) => {
             file::say(&format!(
                 "{path}: the program may have only {limit} open files; no capture is kept"
             ));
-            self.state = State::GivenUp;
-            return;
+            State::GivenUp
         }
-        self.state = match path::create(&path) {
-            Ok((fd, path)) => {
-                let fd = move_up(fd);
-                match syscall::file_identity(fd) {
-                    Some(identity) => State::Open {
-                        fd,
-                        identity,
-                        path,
-                        begun: false,
-                    },
-                    None => {
-                        file::say(&format!("{path}: cannot be looked at; no capture is kept"));
-                        syscall::close(fd);
-                        State::GivenUp
-                    }
-                }
-            }
-            Err(errno) => {
-                file::say(&format!(
-                    "{path}: cannot create the capture: {}",
-                    file::reason(errno)
-                ));
-                State::GivenUp
-            }
-        };
+        None => State::Awaited { path },
+    }
+}
+
+/// Creates the file, out of the program's way. Trouble is told.
+fn created(path: &str) -> State {
+    let (fd, path) = match path::create(path) {
+        Ok((fd, path)) => (move_up(fd), path),
+        Err(errno) => {
+            file::say(&format!(
+                "{path}: cannot create the capture: {}",
+                file::reason(errno)
+            ));
+            return State::GivenUp;
+        }
+    };
+    match syscall::file_identity(fd) {
+        Some(identity) => State::Open { fd, identity, path },
+        None => {
+            file::say(&format!("{path}: cannot be looked at; no capture is kept"));
+            syscall::close(fd);
+            State::GivenUp
+        }
     }
 }
 
@@ -191,4 +197,36 @@ fn move_up(fd: i32) -> i32 {
     }
     syscall::close(fd);
     moved as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use pytrace_format::Decoder;
+    use pytrace_format::record::{End, Ended};
+
+    use super::*;
+
+    #[test]
+    fn there_is_no_file_before_there_are_bytes_for_it() {
+        let pattern = std::env::temp_dir().join("pytrace-capture-%p");
+        let mut capture = Capture::new();
+        assert!(capture.open(&pattern.to_string_lossy()));
+        let end = Record::End(End {
+            ended: Ended::Running,
+            at_ns: 1,
+        });
+        capture.push(&end);
+        let file = std::env::temp_dir().join(format!("pytrace-capture-{}", std::process::id()));
+        assert_eq!((file.exists(), capture.path()), (false, None));
+        capture.write();
+        assert_eq!(capture.path().map(Path::new), Some(file.as_path()));
+        capture.push(&end);
+        capture.write();
+        let bytes = std::fs::read(&file).expect("written");
+        std::fs::remove_file(&file).expect("removable");
+        let records: Result<Vec<Record>, _> = Decoder::new(&bytes[..]).collect();
+        assert_eq!(records.expect("whole"), [end.clone(), end]);
+    }
 }
