@@ -145,6 +145,28 @@ def many_daemon_threads():
     sys.exit(5)
 
 
+def last_thread():
+    """The main thread ends by itself, another is the process's last."""
+    import ctypes
+
+    threading.Thread(target=lambda: (time.sleep(0.3), print("last", flush=True))).start()
+    ctypes.CDLL(None).pthread_exit(None)
+
+
+def last_thread_of_a_fork():
+    """A thread forks; in the child its function returns."""
+
+    def fork():
+        child = os.fork()
+        if child:
+            print(os.waitpid(child, 0)[1], flush=True)
+        else:
+            time.sleep(0.3)
+            kept.extend(bytes(911) for _ in range(10))
+
+    threading.Thread(target=fork).start()
+
+
 def loads():
     import ctypes
 

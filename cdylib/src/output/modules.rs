@@ -1,4 +1,4 @@
-//! Which file an address of code lies in, and where in it: from `/proc/self/maps` and the file's own headers.
+//! Which file an address of code lies in, and where in it: from `/proc/thread-self/maps` (`self` shows nothing once the main thread has ended) and the file's own headers.
 //!
 //! No loader lock is taken and no mapped memory is read: a library may be closed at any moment.
 
@@ -122,7 +122,7 @@ fn build_id(mut notes: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// One line of `/proc/self/maps` about executable pages of a file: start, end, offset, path.
+/// One line of `/proc/thread-self/maps` about executable pages of a file: start, end, offset, path.
 fn parse_line(line: &str) -> Option<(u64, u64, u64, &str)> {
     let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
@@ -150,7 +150,7 @@ impl Modules {
 
     /// Looks at the process's map again.
     pub(crate) fn refresh(&mut self) {
-        let Some(map) = file::read("/proc/self/maps", LONGEST_MAP) else {
+        let Some(map) = file::read("/proc/thread-self/maps", LONGEST_MAP) else {
             return;
         };
         let map = String::from_utf8_lossy(&map);

@@ -24,7 +24,7 @@ pub(crate) fn is_root(session: &Session) -> bool {
 
 /// The command line's words.
 fn arguments() -> Vec<String> {
-    let bytes = file::read("/proc/self/cmdline", LONGEST_COMMAND_LINE).unwrap_or_default();
+    let bytes = file::read("/proc/thread-self/cmdline", LONGEST_COMMAND_LINE).unwrap_or_default();
     bytes
         .split(|&byte| byte == 0)
         .map(|word| String::from_utf8_lossy(word).into_owned())
@@ -95,9 +95,9 @@ pub(crate) fn program() -> String {
     }
 }
 
-/// The target of `/proc/self/exe`; empty when it cannot be read.
+/// The path of the executable; empty when it cannot be read.
 fn executable() -> String {
-    std::fs::read_link("/proc/self/exe").map_or_else(
+    std::fs::read_link("/proc/thread-self/exe").map_or_else(
         |_| String::new(),
         |path| path.to_string_lossy().into_owned(),
     )

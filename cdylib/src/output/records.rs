@@ -452,7 +452,7 @@ fn timeline_point(books: &Books, now_ns: u64) -> TimelinePoint {
 /// Resident set size of the process; 0 when the system does not say.
 fn resident_bytes() -> u64 {
     const PAGE_BYTES: u64 = 4096;
-    file::read("/proc/self/statm", 256)
+    file::read("/proc/thread-self/statm", 256)
         .and_then(|text| String::from_utf8(text).ok())
         .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
         .map_or(0, |pages| pages * PAGE_BYTES)

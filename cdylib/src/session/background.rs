@@ -1,6 +1,7 @@
 //! The background thread: when it is started, woken, and sent away for a fork.
 //!
 //! Invariant: it is joined before a fork (or given up, if it does not end), and started again by a mem or object hook, in which no lock of libc's is held.
+//! It never outlives the program's last thread: libc ends a process when its last thread ends, and would take ours for one.
 
 use core::sync::atomic::Ordering;
 
@@ -18,6 +19,9 @@ const FORK_PATIENCE_NS: u64 = 2_000_000_000;
 /// How long a fork waits for the kernel to forget the joined thread, nanoseconds.
 const FORGETTING_PATIENCE_NS: u64 = 100_000_000;
 
+/// How often the background thread looks whether the program's threads have all ended, nanoseconds.
+const LOOK_NS: u64 = 100_000_000;
+
 /// The background thread.
 pub(super) enum Background {
     NotStarted,
@@ -26,6 +30,14 @@ pub(super) enum Background {
     Leaving(sys_thread::Thread),
     /// It could not be started, or must not be: producers aggregate.
     Never,
+}
+
+/// What the background thread is awake for.
+#[derive(PartialEq)]
+enum Woken {
+    ForWork,
+    /// The program's threads have all ended. When this one ends too, libc ends the process, as it would have done without us.
+    Last,
 }
 
 impl Session {
@@ -190,13 +202,34 @@ impl Session {
             {
                 return;
             }
-            // SeqCst: whoever sets a wish after this sees that we sleep, and we see a wish that was set before.
-            self.asleep.store(1, Ordering::SeqCst);
-            if self.transport.waiting() == 0 && !self.background_must_end.load(Ordering::SeqCst) {
-                syscall::futex_wait(&self.asleep, 1, pause_ns);
+            if self.sleep(pause_ns) == Woken::Last {
+                return;
             }
-            self.asleep.store(0, Ordering::Release);
         }
+    }
+
+    /// Sleeps until there is something to do, at most `pause_ns`.
+    fn sleep(&self, pause_ns: u64) -> Woken {
+        let until_ns = self.now_ns() + pause_ns;
+        // SeqCst: whoever sets a wish after this sees that we sleep, and we see a wish that was set before.
+        self.asleep.store(1, Ordering::SeqCst);
+        let mut woken = Woken::ForWork;
+        while self.transport.waiting() == 0
+            && !self.background_must_end.load(Ordering::SeqCst)
+            && self.asleep.load(Ordering::SeqCst) == 1
+        {
+            let rest_ns = until_ns.saturating_sub(self.now_ns());
+            if rest_ns == 0 {
+                break;
+            }
+            syscall::futex_wait(&self.asleep, 1, rest_ns.min(LOOK_NS));
+            if sys_thread::is_last(self.pid) {
+                woken = Woken::Last;
+                break;
+            }
+        }
+        self.asleep.store(0, Ordering::Release);
+        woken
     }
 }
 

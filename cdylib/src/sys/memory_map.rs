@@ -25,7 +25,7 @@ impl Region {
 
 /// The mapping that an address lies in, as the system tells it. Takes as long as the map is long, and a descriptor.
 pub(crate) fn region_of(address: usize) -> Option<Region> {
-    find(&file::read("/proc/self/maps", LONGEST_MAP)?, address)
+    find(&file::read("/proc/thread-self/maps", LONGEST_MAP)?, address)
 }
 
 fn find(map: &[u8], address: usize) -> Option<Region> {

@@ -403,6 +403,27 @@ pub(crate) fn thread_exists(pid: u32, tid: u32) -> bool {
     result != -(libc::ESRCH as isize)
 }
 
+/// Whether a thread of this process, or what is left of an ended one, has a list of robust futexes: libc gives each thread one, and
+/// the kernel takes it away when the thread ends. True where the kernel does not answer.
+pub(crate) fn has_robust_list(tid: u32) -> bool {
+    let (mut head, mut length) = (usize::MAX, 0_usize);
+    // SAFETY: the kernel writes a pointer and a length to two locals.
+    let result = unsafe {
+        raw(
+            libc::SYS_get_robust_list,
+            [
+                tid as usize,
+                &raw mut head as usize,
+                &raw mut length as usize,
+                0,
+                0,
+                0,
+            ],
+        )
+    };
+    is_error(result) || head != 0
+}
+
 /// Gives up the rest of the calling thread's time slice.
 pub(crate) fn yield_processor() {
     // SAFETY: no arguments.
@@ -467,5 +488,11 @@ mod tests {
     fn threads_are_seen_while_they_live() {
         assert!(thread_exists(process_id(), thread_id()));
         assert!(!thread_exists(process_id(), i32::MAX as u32));
+    }
+
+    #[test]
+    fn living_threads_have_a_robust_list() {
+        assert!(has_robust_list(thread_id()));
+        assert!(has_robust_list(i32::MAX as u32));
     }
 }

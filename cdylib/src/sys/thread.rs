@@ -1,9 +1,11 @@
-//! A background thread of the shim, invisible to the program's signals.
+//! A background thread of the shim, invisible to the program's signals, and whether it is the last that is left.
 //!
 //! `pthread_create` allocates and takes libc's locks: only call [`start`] where the program holds none of them (see
 //! `session::background`).
 
 use core::ffi::c_void;
+
+use super::{file, syscall};
 
 /// Bytes of the thread's stack: what aggregation and writing need, many times over. The default takes as much of a limited
 /// address space as the limit on stacks says.
@@ -44,5 +46,46 @@ impl Thread {
     pub(crate) fn join(self) {
         // SAFETY: the handle is of a thread that was started joinable and is joined once, as `self` is consumed.
         unsafe { libc::pthread_join(self.0, core::ptr::null_mut()) };
+    }
+}
+
+/// Whether the calling thread is the process's last: the main thread has ended by itself, and so have all others. `pid` is the
+/// process's. Cheap while the main thread lives: no file is opened then. Without /proc it is never said.
+pub(crate) fn is_last(pid: u32) -> bool {
+    if syscall::has_robust_list(pid) {
+        return false;
+    }
+    let status = file::read("/proc/self/stat", 4096).unwrap_or_default();
+    is_last_by(&String::from_utf8_lossy(&status))
+}
+
+/// The same, by the text of /proc/self/stat: the main thread is counted until the process ends, dead as it is.
+fn is_last_by(status: &str) -> bool {
+    let Some((_, after_name)) = status.rsplit_once(')') else {
+        return false;
+    };
+    let mut fields = after_name.split_ascii_whitespace();
+    let state = fields.next();
+    let threads = fields.nth(16);
+    (state, threads) == (Some("Z"), Some("2"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_says_how_many_threads_it_has() {
+        let status = |state, threads| {
+            format!("7 (a) S 9 (b) {state} 1 7 7 0 -1 64 204 0 0 0 10 19 0 0 39 19 {threads} 0 35")
+        };
+        assert!(is_last_by(&status("Z", 2)));
+        assert!(!is_last_by(&status("Z", 3)), "one of the program's lives");
+        assert!(!is_last_by(&status("S", 2)), "the main thread lives");
+        assert!(!is_last_by(""), "no /proc");
+        assert!(
+            !is_last(syscall::process_id()),
+            "the tests' process has one that waits for this one"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::compile::shared_library;
 use crate::support::installation::program;
-use crate::support::interpreters::{known, usual};
+use crate::support::interpreters::{few, known, usual};
 use crate::support::scale::count;
 use crate::support::{Interpreter, Report, Traced, for_each, measured};
 use std::thread::sleep;
@@ -207,6 +207,36 @@ fn f48_a_background_thread_that_is_held() {
     assert!(
         matches!(said[..], [line] if line.contains("did not stop in time for a fork")),
         "{said:?}"
+    );
+}
+
+/// A process ends when the last of its threads does, and the background thread is none of them. The main thread need not be that
+/// last one, nor does anybody call `exit` then.
+#[test]
+fn f48_the_last_thread_of_the_program() {
+    let cells = few()
+        .into_iter()
+        .flat_map(|python| ["last_thread", "last_thread_of_a_fork"].map(|ending| (python, ending)));
+    for_each(
+        cells,
+        |(python, ending)| format!("{} {ending}", python.name),
+        |(python, ending)| {
+            let plain = run(python, ending).untraced().run().success();
+            let outcome = run(python, ending)
+                .set("PYTRACE_INTERVAL_MS", "60000")
+                .run()
+                .success();
+            assert_eq!(outcome.stdout, plain.stdout);
+            for path in outcome.captures() {
+                let report = Report::of(&path);
+                assert_eq!(report.process.ended, "exit");
+                report.assert_exact();
+                assert_eq!(report.process.program, "endings.py");
+                if ending == &"last_thread" {
+                    assert_has_the_blocks(python, &report);
+                }
+            }
+        },
     );
 }
 
