@@ -15,22 +15,28 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Exemption:
-    """`subject` is a pattern for a difference's subject; `versions` are `3.11` and the like, none for all."""
+    """`subject` is a pattern for a difference's subject; `versions` are `3.11` and the like, none for all; `what` is a pattern for
+    what differs.
+    """
 
     subject: str
     reason: str
     versions: tuple = ()
+    what: str = "*"
 
     def covers(self, difference, version):
         is_version = not self.versions or version in self.versions
-        return is_version and fnmatchcase(difference.subject, self.subject)
+        return is_version and fnmatchcase(difference.subject, self.subject) and fnmatchcase(difference.what, self.what)
 
 
 def parse(text):
     """All exemptions of a file's text."""
     try:
         entries = tomllib.loads(text).get("exempt", [])
-        found = [Exemption(entry["subject"], entry["reason"], tuple(entry.get("versions", ()))) for entry in entries]
+        found = [
+            Exemption(entry["subject"], entry["reason"], tuple(entry.get("versions", ())), entry.get("what", "*"))
+            for entry in entries
+        ]
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise Malformed(f"{PATH.name}: {error!r}") from None
     if len(found) > MOST:

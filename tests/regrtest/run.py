@@ -14,6 +14,8 @@ from .outcome import of_texts
 # What opens is asked of the main process's capture and of some of its children's: there can be thousands.
 CHILDREN_OPENED = 3
 LARGEST_OPENED_BYTES = 32 << 20
+# Cases that hang in a virtual machine whose host does not answer, traced or not (test_socket of 3.11).
+IGNORED = "*VSOCK*"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def run(interpreter, file, build, timeout_seconds, logs):
         options = ["-u", "-W", "default", "-bb", *([] if interpreter.tests else ["-E"])]
         command = [interpreter.path, *options, "-m", "test", "--fail-env-changed"]
         command += ["--tempdir", str(scratch), "--junit-xml", str(report)]
-        command += ["-m", file.pattern] if file.pattern else []
+        command += ["--ignore", IGNORED, *(["-m", file.pattern] if file.pattern else [])]
         log = logs / f"{file.name}-{'traced' if build else 'bare'}.log"
         begin = time.monotonic()
         code, was_stopped, pid = _wait([*command, file.name], environment, scratch, timeout_seconds, log)

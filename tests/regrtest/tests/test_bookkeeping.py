@@ -44,6 +44,11 @@ class Exemptions(unittest.TestCase):
         self.assertEqual(exemptions.split([inside, outside], known, "3.13"), ([outside], [inside]))
         self.assertEqual(exemptions.split([inside], known, "3.12"), ([inside], []))
 
+    def test_an_exemption_may_cover_one_difference_of_a_subject(self):
+        known = exemptions.parse(ENTRY + 'what = "*3 open files*"\n')
+        line, hang = (Difference("complaint", "test.test_x.f", what) for what in ("of 3 open files.", "hang"))
+        self.assertEqual(exemptions.split([line, hang], known, "3.13"), ([hang], [line]))
+
     def test_too_many_and_those_without_a_reason_are_refused(self):
         for text in (ENTRY * (exemptions.MOST + 1), ENTRY.replace("it counts the threads of the process", "flaky")):
             with self.assertRaises(exemptions.Malformed):
