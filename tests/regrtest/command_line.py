@@ -6,7 +6,9 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def arguments(argv):
     parser.add_argument("--resume", action="store_true", help="keep what earlier runs of the same builds found")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), metavar="N", help="test files at a time")
     parser.add_argument("--timeout", type=float, default=1200, metavar="S", help="longest run of a test file (1200)")
+    parser.add_argument("--minutes", type=float, metavar="N", help="begin no test file after so long: --resume goes on")
     parser.add_argument(
         "--library", type=Path, metavar="PATH", help="another libpytrace.so than the one that was built"
     )
@@ -54,17 +57,24 @@ def prepare(library, folder):
         if not path.exists():
             raise Unusable(f"{path} is missing: cargo build --release --workspace")
     build_id = hashlib.sha256(library.read_bytes()).hexdigest()[:12]
-    kept = folder / f"build-{build_id}"
+    kept = folder / f"build-of-{build_id}"
     if not kept.exists():
-        unfinished = folder / f"build-{build_id}-{os.getpid()}"
+        unfinished = folder / f"build-of-{build_id}-{os.getpid()}"
         unfinished.mkdir(parents=True)
         shutil.copy2(library, unfinished / "libpytrace.so")
         shutil.copy2(report, unfinished / "pytrace")
+        (unfinished / "revision").write_text(revision())
         try:
             unfinished.rename(kept)
         except OSError:  # another run has made it meanwhile
             shutil.rmtree(unfinished)
-    return Build(build_id, kept / "libpytrace.so", kept / "pytrace")
+    return Build(build_id, kept / "libpytrace.so", kept / "pytrace", (kept / "revision").read_text())
+
+
+def revision():
+    """Of the sources here, when a build is met for the first time."""
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def chosen_pythons(options):
@@ -104,7 +114,8 @@ def run_one(options, python, build, folder, progress):
         raise Unusable(f"{interpreter.name} has no {', '.join(missing)}")
     store = Store(folder / f"{interpreter.name}.jsonl", interpreter, options.resume)
     logs = folder / "logs" / interpreter.name
-    result = Suite(interpreter, build, store, logs, options.timeout, progress).run_all(files, options.jobs)
+    deadline = time.monotonic() + 60 * options.minutes if options.minutes is not None else float("inf")
+    result = Suite(interpreter, build, store, logs, options.timeout, progress, deadline).run_all(files, options.jobs)
     progress.end()
     known = exemptions.read()
     counted, exempt = exemptions.split(result.found, known, interpreter.version)
@@ -112,15 +123,16 @@ def run_one(options, python, build, folder, progress):
     row = {
         "interpreter": f"{interpreter.name} ({interpreter.full_version.split()[0]})",
         "tests": kind,
-        "files": result.files,
+        "files": f"{result.files} of {len(files)}" if result.left else result.files,
         "cases": result.cases,
         "differences": len(counted),
         "exempt": len(exempt),
         "flakes": len(result.flakes),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "revision": f"`{build.revision}`",
     }
     print(
-        f"{row['interpreter']}: {result.files} test files, {result.cases} cases: {len(counted)} differences, "
+        f"{row['interpreter']}: {row['files']} test files, {result.cases} cases: {len(counted)} differences, "
         f"{len(exempt)} exempt, {len(result.flakes)} flakes"
         + (f"; not in this version: {', '.join(missing)}" if missing else ""),
         flush=True,
@@ -130,6 +142,8 @@ def run_one(options, python, build, folder, progress):
             print(f"  {title}{difference}", flush=True)
     if counted:
         print(f"  logs: {logs}", flush=True)
+    if result.left:
+        print(f"  no time was left for {', '.join(result.left)}", flush=True)
     if kind != "only":
         (folder / f"{interpreter.name}-{kind}.row.json").write_text(json.dumps(row))
     return len(counted)

@@ -7,7 +7,7 @@ from .interpreter import ROOT
 
 PATH = ROOT / "docs" / "RELIABILITY.md"
 BEGIN, END = "<!-- regrtest -->", "<!-- /regrtest -->"
-COLUMNS = ("interpreter", "tests", "files", "cases", "differences", "exempt", "flakes", "date")
+COLUMNS = ("interpreter", "tests", "files", "cases", "differences", "exempt", "flakes", "date", "revision")
 TITLE = "# Reliability\n"
 HEADING = "## CPython's regression suite\n"
 TEXT = """\
@@ -21,7 +21,7 @@ that name in tests/regrtest/selection.py, `ci` the part of it that scripts/test 
 def table(rows):
     """The rows (texts by column) as Markdown."""
     lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
-    lines += [f"| {' | '.join(str(row[column]) for column in COLUMNS)} |" for row in rows]
+    lines += [f"| {' | '.join(str(row.get(column, '–')) for column in COLUMNS)} |" for row in rows]
     return "\n".join(lines)
 
 

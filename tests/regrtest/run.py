@@ -25,6 +25,7 @@ class Build:
     id: str
     library: Path
     report: Path
+    revision: str  # of the sources that they were built from
 
 
 def restore_signals():

@@ -1,6 +1,7 @@
 """Runs a list of test files, bare and traced, several at a time; then repeats alone what differed."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ class Result:
     found: list = field(default_factory=list)  # differences that lasted
     flakes: list = field(default_factory=list)  # differences that did not
     missing: list = field(default_factory=list)  # entries of the list that this version does not have
+    left: list = field(default_factory=list)  # files that there was no time for
 
 
 @dataclass
@@ -33,16 +35,22 @@ class Suite:
     logs: object
     timeout_seconds: float
     progress: object
+    deadline: float = float("inf")  # of the monotonic clock: no file is begun after it
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run_all(self, files, jobs):
-        """All `files`, `jobs` at a time."""
-        result = Result(files=len(files))
+        """All `files`, `jobs` at a time, as long as there is time."""
+        result = Result()
         self.progress.expect(2 * len(files))
         with ThreadPoolExecutor(jobs) as pool:
             pairs = list(pool.map(self._pair, files))
         differing = []
-        for file, (bare, traced) in zip(files, pairs):
+        for file, pair in zip(files, pairs):
+            if pair is None:
+                result.left.append(str(file))
+                continue
+            bare, traced = pair
+            result.files += 1
             result.cases += len(bare.cases.keys() & traced.cases.keys())
             if differences(str(file), [bare], traced):
                 differing.append((file, bare, traced))
@@ -52,8 +60,13 @@ class Suite:
         return result
 
     def _pair(self, file):
+        if time.monotonic() > self.deadline and not self._is_known(file):
+            return None
         bare = self._once(file, None, self.timeout_seconds)
         return bare, self._once(file, self.build, self._traced_timeout(bare))
+
+    def _is_known(self, file):
+        return bool(self.store.get(file, None) and self.store.get(file, self.build))
 
     def _once(self, file, build, timeout_seconds):
         """From the store, or by a run."""

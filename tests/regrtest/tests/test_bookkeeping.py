@@ -1,9 +1,11 @@
 """Selections, exemptions, results kept on disk, the document."""
 
+import io
 import tempfile
 import unittest
 from pathlib import Path
 
+from benchmarks.progress import Progress
 from tests.regrtest import document, exemptions
 from tests.regrtest.compare import Difference
 from tests.regrtest.interpreter import Interpreter
@@ -11,6 +13,7 @@ from tests.regrtest.outcome import Outcome
 from tests.regrtest.run import Build
 from tests.regrtest.selection import CI, PATTERNS, QUICK, TestFile, select
 from tests.regrtest.store import Store
+from tests.regrtest.suite import Suite
 
 
 class Selection(unittest.TestCase):
@@ -61,7 +64,7 @@ class Exemptions(unittest.TestCase):
 class Stored(unittest.TestCase):
     def test_results_are_found_again_for_their_interpreter_and_build_only(self):
         ours, theirs = Interpreter("a", "/a", "3.13.0 one"), Interpreter("a", "/a", "3.13.0 two")
-        first, second = Build("1", Path(), Path()), Build("2", Path(), Path())
+        first, second = Build("1", Path(), Path(), "r"), Build("2", Path(), Path(), "r")
         file, outcome = TestFile("test_gc"), Outcome("passed", cases={"a": "passed"})
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "a.jsonl"
@@ -78,6 +81,17 @@ class Stored(unittest.TestCase):
             self.assertIsNone(again.get(file, None))
             self.assertIsNone(Store(path, theirs, True).get(file, first))
             self.assertIsNone(Store(path, ours, False).get(file, first))
+
+    def test_what_there_is_no_time_for_is_left_and_what_is_known_counts(self):
+        ours, build = Interpreter("a", "/a", "3.13.0 (main)"), Build("1", Path(), Path(), "r")
+        known, unknown = TestFile("test_gc"), TestFile("test_io")
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder, "a.jsonl"), ours, True)
+            for either in (None, build):
+                store.put(known, either, Outcome("passed", cases={"test_gc.A.b": "passed"}))
+            suite = Suite(ours, build, store, Path(folder), 1, Progress(io.StringIO()), deadline=0)
+            result = suite.run_all([known, unknown], 2)
+        self.assertEqual((result.files, result.cases, result.left), (1, 1, ["test_io"]))
 
 
 class Documented(unittest.TestCase):
