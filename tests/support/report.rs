@@ -217,7 +217,7 @@ impl Report {
     #[track_caller]
     pub(crate) fn of_begun(capture: &Path) -> Option<Report> {
         let (status, stdout, stderr) = Report::printed(capture, &[]);
-        if stderr.contains("holds no record yet") || stderr.contains("the file is empty") {
+        if stderr.contains("holds no record yet") || stderr.contains("is empty, not a capture") {
             return None;
         }
         assert!(
