@@ -114,8 +114,7 @@ def unopened(build, captures, pid):
     own = captures / f"{pid}.pytrace"
     if not own.exists():
         return ["the main process left no capture"]
-    # An empty one is that of a child that was killed before its first write.
-    children = sorted(path for path in captures.iterdir() if path != own and path.stat().st_size)
+    children = sorted(path for path in captures.iterdir() if path != own)
     found = []
     for path in [own, *children[:: max(len(children) // CHILDREN_OPENED, 1)][:CHILDREN_OPENED]]:
         whose = "the main process's" if path == own else "a child's"

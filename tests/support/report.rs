@@ -213,21 +213,6 @@ impl Report {
         Report::with_options(capture, &["--metric", "live", "--top", &count.to_string()])
     }
 
-    /// The same; `None` when its process was ended within its first write.
-    #[track_caller]
-    pub(crate) fn of_begun(capture: &Path) -> Option<Report> {
-        let (status, stdout, stderr) = Report::printed(capture, &[]);
-        if stderr.contains("holds no record yet") || stderr.contains("is empty, not a capture") {
-            return None;
-        }
-        assert!(
-            status.success(),
-            "{}: {status}\n{stderr}",
-            capture.display()
-        );
-        Some(Report::parsed(&stdout))
-    }
-
     #[track_caller]
     fn with_options(capture: &Path, options: &[&str]) -> Report {
         let (status, stdout, stderr) = Report::printed(capture, options);

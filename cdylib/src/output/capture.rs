@@ -93,37 +93,35 @@ impl Capture {
     }
 
     /// Writes what was added to the file. The first time the file is created for it and the header written with it: who is
-    /// killed before leaves no file, or, between the two system calls, one without a byte.
+    /// killed before leaves no file.
     pub(crate) fn write(&mut self) {
         let bytes = self.encoder.finish();
-        let written = match &self.state {
-            State::Awaited { path } => {
-                self.state = created(path);
-                write(&self.state, &[&file_header(), bytes].concat())
+        self.state = match core::mem::replace(&mut self.state, State::GivenUp) {
+            State::Awaited { path } => begun(&path, &[&file_header(), bytes].concat()),
+            State::Open { fd, identity, path } => {
+                let written = file::write_all(fd, bytes);
+                open(fd, Some(identity), path, written)
             }
-            state => write(state, bytes),
+            other => other,
         };
-        if !written {
-            self.state = State::GivenUp;
-        }
         self.encoder.clear();
     }
 }
 
-/// Writes to the file, if it is open. False: it could not be written, which was told; it is closed.
-fn write(state: &State, bytes: &[u8]) -> bool {
-    let State::Open { fd, path, .. } = state else {
-        return true;
-    };
-    let Err(errno) = file::write_all(*fd, bytes) else {
-        return true;
-    };
-    file::say(&format!(
-        "{path}: cannot write: {}; the capture ends here",
-        file::reason(errno)
-    ));
-    syscall::close(*fd);
-    false
+/// The state after a write. Trouble with it is told and ends the capture.
+fn open(fd: i32, identity: Option<(u64, u64)>, path: String, written: Result<(), i32>) -> State {
+    match (written, identity) {
+        (Ok(()), Some(identity)) => return State::Open { fd, identity, path },
+        (Ok(()), None) => file::say(&format!(
+            "{path}: cannot be looked at; the capture ends here"
+        )),
+        (Err(errno), _) => file::say(&format!(
+            "{path}: cannot write: {}; the capture ends here",
+            file::reason(errno)
+        )),
+    }
+    syscall::close(fd);
+    State::GivenUp
 }
 
 /// A file of this pattern, to be created; or none, where the program needs its descriptors itself.
@@ -145,23 +143,36 @@ fn awaited(pattern: &str) -> State {
     }
 }
 
-/// Creates the file, out of the program's way. Trouble is told.
-fn created(path: &str) -> State {
-    let (fd, path) = match path::create(path) {
-        Ok((fd, path)) => (move_up(fd), path),
+/// Creates the file with its first bytes, out of the program's way: it gets its name when they are in it, where the file system
+/// can do that. Trouble is told.
+fn begun(path: &str, bytes: &[u8]) -> State {
+    let write_to = |fd| {
+        let fd = move_up(fd);
+        (fd, file::write_all(fd, bytes))
+    };
+    let named_later = path::create_unnamed(path).and_then(|fd| {
+        let (fd, written) = write_to(fd);
+        match path::give_name(fd, path) {
+            Ok(path) => Some((fd, path, written)),
+            Err(_) => {
+                syscall::close(fd);
+                None
+            }
+        }
+    });
+    let named_first = || {
+        path::create(path).map(|(fd, path)| {
+            let (fd, written) = write_to(fd);
+            (fd, path, written)
+        })
+    };
+    match named_later.map_or_else(named_first, Ok) {
+        Ok((fd, path, written)) => open(fd, syscall::file_identity(fd), path, written),
         Err(errno) => {
             file::say(&format!(
                 "{path}: cannot create the capture: {}",
                 file::reason(errno)
             ));
-            return State::GivenUp;
-        }
-    };
-    match syscall::file_identity(fd) {
-        Some(identity) => State::Open { fd, identity, path },
-        None => {
-            file::say(&format!("{path}: cannot be looked at; no capture is kept"));
-            syscall::close(fd);
             State::GivenUp
         }
     }

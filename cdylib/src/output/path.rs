@@ -1,6 +1,6 @@
 //! The capture's path: its pattern filled in, and a number added while the file exists.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use crate::sys::syscall;
 
@@ -41,20 +41,45 @@ pub(crate) fn host() -> String {
 /// link, readable by the owner alone. `Err(errno)`.
 pub(crate) fn create(path: &str) -> Result<(i32, String), i32> {
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    first_free(path, |name| syscall::open(name, flags, 0o600)).map(|(fd, path)| (fd as i32, path))
+}
+
+/// Creates a file without a name in the folder of `path`, readable by the owner alone; `None` where the file system has no such
+/// files.
+pub(crate) fn create_unnamed(path: &str) -> Option<i32> {
+    let folder = match path.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    let folder = CString::new(folder).ok()?;
+    let flags = libc::O_WRONLY | libc::O_TMPFILE | libc::O_CLOEXEC;
+    let fd = syscall::open(&folder, flags, 0o600);
+    (!syscall::is_error(fd)).then_some(fd as i32)
+}
+
+/// Gives a file without a name that of `path`, or of the first of `path.1`, `path.2`… that does not exist. `Err(errno)`.
+pub(crate) fn give_name(fd: i32, path: &str) -> Result<String, i32> {
+    let file = CString::new(format!("/proc/thread-self/fd/{fd}")).map_err(|_| libc::EINVAL)?;
+    first_free(path, |name| syscall::link(&file, name)).map(|(_, path)| path)
+}
+
+/// The answer of a system call to the first of `path`, `path.1`… that it does not refuse because it exists.
+fn first_free(path: &str, call: impl Fn(&CStr) -> isize) -> Result<(isize, String), i32> {
     for number in 0..MOST_NUMBERS {
         let candidate = match number {
             0 => path.to_owned(),
             number => format!("{path}.{number}"),
         };
         let name = CString::new(candidate.as_str()).map_err(|_| libc::EINVAL)?;
-        let fd = syscall::open(&name, flags, 0o600);
-        if fd == -(libc::EEXIST as isize) {
+        let answer = call(&name);
+        if answer == -(libc::EEXIST as isize) {
             continue;
         }
-        if syscall::is_error(fd) {
-            return Err(-fd as i32);
+        if syscall::is_error(answer) {
+            return Err(-answer as i32);
         }
-        return Ok((fd as i32, candidate));
+        return Ok((answer, candidate));
     }
     Err(libc::EEXIST)
 }
@@ -92,6 +117,14 @@ mod tests {
         );
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(create("/nonexistent/x"), Err(libc::ENOENT));
+        if let Some(fd) = create_unnamed(&path) {
+            assert_eq!(give_name(fd, &path), Ok(format!("{path}.3")));
+            syscall::close(fd);
+            let named = std::fs::metadata(format!("{path}.3")).expect("there");
+            let mode = std::os::unix::fs::PermissionsExt::mode(&named.permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        assert_eq!(create_unnamed("/nonexistent/x"), None);
         std::fs::remove_dir_all(&folder).expect("removable");
     }
 }

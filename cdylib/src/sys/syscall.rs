@@ -264,6 +264,24 @@ pub(crate) fn open(path: &core::ffi::CStr, flags: i32, mode: u32) -> isize {
     }
 }
 
+/// Gives the file that the link `file` leads to the name `path`, if there is none such yet; 0, or `-errno`.
+pub(crate) fn link(file: &core::ffi::CStr, path: &core::ffi::CStr) -> isize {
+    // SAFETY: the paths are NUL-terminated strings that outlive the call.
+    unsafe {
+        raw(
+            libc::SYS_linkat,
+            [
+                libc::AT_FDCWD as usize,
+                file.as_ptr() as usize,
+                libc::AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                libc::AT_SYMLINK_FOLLOW as usize,
+                0,
+            ],
+        )
+    }
+}
+
 /// Closes a descriptor of ours.
 pub(crate) fn close(fd: i32) {
     // SAFETY: closing touches no memory.

@@ -50,7 +50,7 @@ fn parent_and_children(outcome: &Outcome) -> (Report, Vec<Report>) {
     let reports = outcome.captures();
     let (mut parents, children): (Vec<_>, Vec<_>) = reports
         .iter()
-        .filter_map(|path| Report::of_begun(path))
+        .map(|path| Report::of(path))
         .partition(|report| {
             report.process.tree.rsplit(':').next() == Some(&report.process.pid.to_string())
         });
@@ -141,7 +141,7 @@ fn f39_the_background_thread_is_missing_in_the_child() {
                 assert!(Instant::now() < deadline, "blocks written: {found:?}");
                 sleep(Duration::from_millis(50));
                 let paths = running.captures();
-                let reports = paths.iter().filter_map(|path| Report::of_begun(path));
+                let reports = paths.iter().map(|path| Report::of(path));
                 found = reports.map(|report| kept(&report)).collect();
                 found.sort_unstable();
             }

@@ -178,7 +178,7 @@ fn f59_a_worker_that_is_killed() {
     let (&worker, &answered) = answers.iter().next().expect("somebody answered");
     loop {
         let paths = running.captures();
-        let reports = paths.iter().filter_map(|path| Report::of_begun(path));
+        let reports = paths.iter().map(|path| Report::of(path));
         let of_worker = reports
             .into_iter()
             .find(|report| report.process.pid == worker);
@@ -243,7 +243,7 @@ fn f60_trees_of_processes() {
             let reports = outcome.captures();
             let tasks: u64 = reports
                 .iter()
-                .filter_map(|path| Report::of_begun(path)) // a worker may be terminated in its first write
+                .map(|path| Report::of(path))
                 .map(|report| kept(&report, "trees.py", LINE_OF_TASK))
                 .sum();
             if python.has_stacks() && *kind != "terminated_pool" {
