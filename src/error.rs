@@ -74,6 +74,12 @@ enum Kind {
         path: PathBuf,
         reason: String,
     },
+    NoCapturesIn {
+        folder: PathBuf,
+    },
+    NoneReadable {
+        failures: Vec<Error>,
+    },
     NotWritten {
         to: Option<PathBuf>,
         source: io::Error,
@@ -156,6 +162,16 @@ impl Error {
         let path = path.to_path_buf();
         let reason = reason.to_string();
         Error::new(Kind::NotDecoded { path, reason })
+    }
+
+    pub(crate) fn no_captures_in(folder: &Path) -> Error {
+        let folder = folder.to_path_buf();
+        Error::new(Kind::NoCapturesIn { folder })
+    }
+
+    /// Several files of which none could be read, each for its reason.
+    pub(crate) fn none_readable(failures: Vec<Error>) -> Error {
+        Error::new(Kind::NoneReadable { failures })
     }
 
     /// A report that could not be written; `to` is `None` for standard output.
@@ -268,6 +284,22 @@ impl fmt::Display for Error {
             Kind::NotDecoded { path, reason } => {
                 write!(f, "{} could not be decoded: {reason}", quoted(path))
             }
+            Kind::NoCapturesIn { folder } => write!(
+                f,
+                "the folder {} holds no capture (*.pytrace); name one that a traced program wrote to",
+                quoted(folder)
+            ),
+            Kind::NoneReadable { failures } => match failures.as_slice() {
+                [] => write!(f, "no capture was named"),
+                [only] => only.fmt(f),
+                [first, others @ ..] => {
+                    let number = others.len();
+                    write!(
+                        f,
+                        "no capture could be read; {first}; and {number} more alike"
+                    )
+                }
+            },
             Kind::NotWritten { to: None, source } => write!(
                 f,
                 "standard output could not be written ({}); name a file with -o",

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! launch    a program under the preload library      capture   a file, read into a Model
+//! merge     captures of several processes, as one
 //! symbols   names of native frames, found offline    analysis  pure: Model → rows
 //! report    Model and rows → text, JSON              doctor    can an interpreter be traced here
 //! error     what can go wrong
@@ -15,5 +16,6 @@ pub mod capture;
 pub mod doctor;
 pub mod error;
 pub mod launch;
+pub mod merge;
 pub mod report;
 pub mod symbols;

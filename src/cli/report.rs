@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use pytrace::analysis::{Grouping, Metric};
 use pytrace::capture::Capture;
 use pytrace::error::{Error, Result, quoted};
+use pytrace::merge::{self, Inputs, Member};
 use pytrace::report::{Report, json, text};
 use pytrace::symbols::{self, Progress};
-use pytrace_model::Model;
 use pytrace_model::text::{count, size};
 
 use super::args::{Format, ReportArguments};
@@ -19,21 +20,21 @@ use super::terminal::Terminal;
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
     let mut line = ProgressLine::of_stderr();
-    let mut capture = Capture::open_watched(&arguments.file, |read_bytes, all_bytes| {
-        line.show(|| format!("reading, {} of {}", size(read_bytes), size(all_bytes)));
-    })?;
-    check_request(arguments, &capture.model)?;
-    let naming = symbols::name_native_frames(&mut capture.model, |Progress { done, all }| {
+    let mut read = Read::files(&arguments.files, &mut line)?;
+    check_request(arguments, &read)?;
+    let model = &mut read.capture.model;
+    let naming = symbols::name_native_frames(model, |Progress { done, all }| {
         let (done, all) = (count(done as u64), count(all as u64));
         line.show(|| format!("naming native frames, {done} of {all}"));
     });
     line.clear();
-    let notes: Vec<_> = capture.unread.iter().cloned().chain(naming).collect();
+    let notes = [read.notes, naming].concat();
     for note in &notes {
         super::say(note);
     }
     let report = Report {
-        capture: &capture,
+        capture: &read.capture,
+        members: &read.members,
         metric: arguments.metric.into(),
         grouping: arguments.by.into(),
         top: arguments.top,
@@ -55,9 +56,48 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     Ok(0)
 }
 
-/// Refuses what a capture without call sites cannot tell.
-fn check_request(arguments: &ReportArguments, model: &Model) -> Result<()> {
-    if model.has_live_table() {
+/// What there is to report.
+struct Read {
+    capture: Capture,
+    members: Vec<Member>,
+    notes: Vec<String>,
+}
+
+impl Read {
+    fn files(named: &[PathBuf], line: &mut ProgressLine) -> Result<Read> {
+        match merge::find(named)? {
+            Inputs::One(path) => {
+                let capture = Capture::open_watched(&path, |read_bytes, all_bytes| {
+                    line.show(|| format!("reading, {} of {}", size(read_bytes), size(all_bytes)));
+                })?;
+                Ok(Read {
+                    notes: capture.unread.iter().cloned().collect(),
+                    members: Vec::new(),
+                    capture,
+                })
+            }
+            Inputs::Several(paths) => {
+                let merged = merge::merge(&paths, |progress| {
+                    line.show(|| {
+                        let (number, all) = (progress.done + 1, progress.all);
+                        let read = size(progress.read_bytes);
+                        let whole = size(progress.size_bytes);
+                        format!("reading file {number} of {all}, {read} of {whole}")
+                    });
+                })?;
+                Ok(Read {
+                    capture: merged.capture,
+                    members: merged.members,
+                    notes: merged.notes,
+                })
+            }
+        }
+    }
+}
+
+/// Refuses what captures without call sites cannot tell.
+fn check_request(arguments: &ReportArguments, read: &Read) -> Result<()> {
+    if read.capture.model.has_live_table() {
         return Ok(());
     }
     let metric = Metric::from(arguments.metric);
@@ -69,9 +109,12 @@ fn check_request(arguments: &ReportArguments, model: &Model) -> Result<()> {
     } else {
         return Ok(());
     };
-    let file = quoted(&arguments.file);
+    let what = match arguments.files.as_slice() {
+        [only] => quoted(only),
+        _ => "each of the captures".to_owned(),
+    };
     Err(Error::usage(format!(
-        "{asked} needs call sites and live blocks, and {file} is of mode counts, which keeps neither; \
+        "{asked} needs call sites and live blocks, and {what} is of mode counts, which keeps neither; \
          trace the program again with --mode sites"
     )))
 }

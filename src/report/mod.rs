@@ -1,16 +1,19 @@
-//! Reports: a capture, as text or as JSON, to a `Write`.
+//! Reports: a capture, or several as one, in some form, to a `Write`.
 
 pub mod json;
 pub mod text;
 
 use crate::analysis::{Grouping, Metric};
 use crate::capture::Capture;
+use crate::merge::Member;
 
 /// What a report is about.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// The capture.
+    /// The capture; the whole where there are several.
     pub capture: &'a Capture,
+    /// The processes of the whole; empty when the report is about one capture.
+    pub members: &'a [Member],
     /// What rows are sorted by.
     pub metric: Metric,
     /// What one row is.
@@ -19,4 +22,14 @@ pub struct Report<'a> {
     pub top: Option<usize>,
     /// What could not be found out, a line each: files that changed since the capture, a part of it that cannot be read.
     pub notes: &'a [String],
+}
+
+impl Report<'_> {
+    /// Whether every process wrote its end, and every capture was read to its last byte.
+    pub fn is_complete(&self) -> bool {
+        match self.members {
+            [] => self.capture.is_complete(),
+            members => members.iter().all(|member| member.capture.is_complete()),
+        }
+    }
 }

@@ -464,11 +464,65 @@ fn files_that_are_no_captures_are_refused() {
             .starts_with("'missing.pytrace' could not be read (No such file or directory)")
     );
     let answer = Pytrace::new("report").word(".").run();
+    assert_eq!(
+        answer.refusal(),
+        "the folder '.' holds no capture (*.pytrace); name one that a traced program wrote to"
+    );
+}
+
+#[test]
+fn a_folder_is_reported_as_one() {
+    let folder = |words: &[&str]| {
+        Pytrace::new("report")
+            .file("a.pytrace", small(Mode::Sites).file())
+            .file("b.pytrace.1", realistic().file())
+            .file("c.pytrace", "")
+            .word(".")
+            .words(words)
+            .run()
+    };
+    let answer = folder(&["--format", "json"]);
+    assert_eq!(answer.code(), 0);
     assert!(
         answer
-            .refusal()
-            .starts_with("'.' is a folder, not a capture")
+            .stderr
+            .starts_with("pytrace: left out: './c.pytrace' is empty, not a capture; "),
+        "{}",
+        answer.stderr
     );
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let alone = [small(Mode::Sites), realistic()].map(|synth| json_of(&synth, &[]));
+    for counter in ["allocations", "requested_bytes", "live_bytes", "peak_bytes"] {
+        let sum: u64 = alone
+            .iter()
+            .map(|report| report["total"][counter].as_u64().unwrap())
+            .sum();
+        assert_eq!(found["total"][counter], sum, "{counter}");
+        let sites = found["sites"].as_array().unwrap().iter();
+        let in_total = sites.filter(|site| site["domain"] != "mmap");
+        let of_sites: u64 = in_total.map(|site| site[counter].as_u64().unwrap()).sum();
+        assert_eq!(of_sites, sum, "{counter}");
+    }
+    assert_eq!(found["total"]["peak_at_s"], Value::Null);
+    let processes = found["processes"].as_array().unwrap();
+    assert_eq!(processes.len(), 2);
+    for process in processes {
+        let of_file = &alone[usize::from(process["capture"] != "./a.pytrace")];
+        for field in ["settings", "total", "pymalloc", "timeline", "marks"] {
+            assert_eq!(process[field], of_file[field], "{field}");
+        }
+        assert_eq!(process["pid"], of_file["process"]["pid"]);
+    }
+    let text = folder(&[]).stdout;
+    for part in [
+        "pytrace: 2 processes in 2 runs, ",
+        "\nprocess ",
+        "\nall processes, added up: ",
+        "\nexact: ",
+        "call sites by bytes asked for (",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
 }
 
 #[test]

@@ -10,6 +10,13 @@ use crate::text::{count, duration, escape_name, size};
 
 pub(super) fn draw<W: fmt::Write>(model: &Model, screen: &mut Screen<'_, W>) -> fmt::Result {
     screen.flow(Tone::Strong, "", &commas(traced(model)))?;
+    draw_quality(model, screen)
+}
+
+pub(super) fn draw_quality<W: fmt::Write>(
+    model: &Model,
+    screen: &mut Screen<'_, W>,
+) -> fmt::Result {
     let (tone, quality) = quality(model);
     screen.flow(tone, "", &commas(quality))?;
     let reason = &model.process.no_stacks_reason;

@@ -92,6 +92,17 @@ pub fn render_end(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fm
     Ok(())
 }
 
+/// Writes what several captures add up to: how exact it is, the table by domain and the histogram.
+///
+/// # Errors
+/// Those of `out`.
+pub fn render_sums(model: &Model, style: &Style, out: &mut impl fmt::Write) -> fmt::Result {
+    let mut screen = Screen::new(out, style.width.max(MIN_WIDTH), style.colour);
+    headline::draw_quality(model, &mut screen)?;
+    domains::draw(model, &mut screen)?;
+    histogram::draw(model, &mut screen)
+}
+
 /// Writes the program's own lines, as the summary lists them, and nothing when there are none.
 ///
 /// # Errors

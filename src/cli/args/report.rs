@@ -5,21 +5,23 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use pytrace::analysis::{Grouping, Metric};
 
-/// Report what a capture holds.
+/// Report what a capture holds, or several captures as one.
 ///
-/// A capture that was cut short, or whose program still runs, is reported up to its last complete record.
+/// A capture that was cut short, or whose program still runs, is reported up to its last complete record. Several
+/// captures are added up: a line for each process, then domains, sizes and call sites of all.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   pytrace report app.pytrace
   pytrace report app.pytrace --metric live --top 20
   pytrace report app.pytrace --by file --metric peak
+  pytrace report captures/              all processes of a run, added up
   pytrace report app.pytrace --format json | jq '.total'
 
 The JSON fields are described in docs/REPORT.md.")]
 pub(crate) struct ReportArguments {
-    /// The capture
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// A capture, several, or a folder of them (all its *.pytrace)
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 
     /// Form of the report
     #[arg(long, default_value = "text")]

@@ -44,7 +44,7 @@ pub(super) struct TotalFields {
     counters: CounterFields,
     served_known: bool,
     max_live_bytes: Option<u64>,
-    peak_at_s: Option<f64>,
+    pub(super) peak_at_s: Option<f64>,
 }
 
 impl TotalFields {

@@ -4,6 +4,7 @@
 //! stacks are far larger than the capture that they come from.
 
 mod counters;
+mod members;
 mod plain;
 mod process;
 mod pymalloc;
@@ -18,6 +19,7 @@ use serde::Serialize;
 use super::Report;
 use crate::analysis::{self, Grouping};
 use counters::{Domains, TotalFields};
+use members::MemberFields;
 use plain::PlainStrings;
 use process::{ProcessFields, QualityFields, SettingsFields};
 use pymalloc::PymallocFields;
@@ -41,23 +43,25 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
     }
     let has_sites = model.has_live_table();
     let rows = |rows| Rows { model, rows };
+    let mut total = TotalFields::of(model);
+    if !report.members.is_empty() {
+        // Several processes have a peak each.
+        total.peak_at_s = None;
+    }
     let document = Document {
         schema: SCHEMA,
         process: ProcessFields::of(report.capture),
         settings: SettingsFields::of(model),
-        quality: QualityFields::of(report.capture, report.notes),
+        quality: QualityFields::of(report.capture, report.is_complete(), report.notes),
+        processes: (!report.members.is_empty()).then(|| members::fields(report.members)),
         domains: Domains { model },
-        total: TotalFields::of(model),
+        total,
         pymalloc: PymallocFields::of(model),
         sites: has_sites.then(|| rows(&sites)),
         groups: groups.as_deref().filter(|_| has_sites).map(rows),
         timeline: timeline(model),
         marks: marks(model),
-        shutdown: ShutdownFields {
-            allocations: model.shutdown.allocations,
-            frees: model.shutdown.frees,
-            requested_bytes: model.shutdown.requested_bytes,
-        },
+        shutdown: ShutdownFields::of(model),
     };
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainStrings);
     document
@@ -72,6 +76,8 @@ struct Document<'a> {
     process: ProcessFields<'a>,
     settings: SettingsFields,
     quality: QualityFields<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processes: Option<Vec<MemberFields<'a>>>,
     domains: Domains<'a>,
     total: TotalFields,
     pymalloc: Option<PymallocFields<'a>>,
@@ -103,6 +109,16 @@ struct ShutdownFields {
     allocations: u64,
     frees: u64,
     requested_bytes: u64,
+}
+
+impl ShutdownFields {
+    fn of(model: &Model) -> ShutdownFields {
+        ShutdownFields {
+            allocations: model.shutdown.allocations,
+            frees: model.shutdown.frees,
+            requested_bytes: model.shutdown.requested_bytes,
+        }
+    }
 }
 
 fn timeline(model: &Model) -> Vec<TimelineFields> {

@@ -83,7 +83,11 @@ pub(super) struct QualityFields<'a> {
 }
 
 impl QualityFields<'_> {
-    pub(super) fn of<'a>(capture: &'a Capture, notes: &'a [String]) -> QualityFields<'a> {
+    pub(super) fn of<'a>(
+        capture: &'a Capture,
+        complete: bool,
+        notes: &'a [String],
+    ) -> QualityFields<'a> {
         let quality = &capture.model.quality;
         let no_stacks_reason = capture.model.process.no_stacks_reason.as_str();
         QualityFields {
@@ -97,7 +101,7 @@ impl QualityFields<'_> {
             peak_error_bytes: quality.peak_error_bytes,
             own_cpu_s: seconds(quality.own_cpu_ns),
             own_memory_bytes: quality.own_memory_bytes,
-            complete: capture.is_complete(),
+            complete,
             no_stacks_reason: Some(no_stacks_reason).filter(|reason| !reason.is_empty()),
             notes,
         }

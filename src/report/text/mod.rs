@@ -1,6 +1,7 @@
 //! The text report: the summary that the traced program prints, then more rows, with whole stacks.
 
 mod list;
+mod processes;
 mod row;
 
 use std::io::{self, Write};
@@ -37,9 +38,6 @@ pub fn write(
     mut out: impl Write,
 ) -> io::Result<()> {
     let model = &report.capture.model;
-    if let Some(state) = unfinished(report.capture) {
-        writeln!(out, "{state}\n")?;
-    }
     let style = Style {
         width,
         colour,
@@ -47,7 +45,16 @@ pub fn write(
         footer: None,
     };
     let mut head = String::new();
-    summary::render(model, &style, &mut head).map_err(io::Error::other)?;
+    if report.members.is_empty() {
+        if let Some(state) = unfinished(report.capture) {
+            writeln!(out, "{state}\n")?;
+        }
+        summary::render(model, &style, &mut head).map_err(io::Error::other)?;
+    } else {
+        processes::write(report.members, width, row::Tones { colour }, &mut out)?;
+        summary::render_sums(model, &style, &mut head).map_err(io::Error::other)?;
+        summary::render_end(model, &style, &mut head).map_err(io::Error::other)?;
+    }
     out.write_all(head.as_bytes())?;
     marks(model, &mut out)?;
     if model.has_live_table() {

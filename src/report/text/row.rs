@@ -28,7 +28,7 @@ impl Tones {
         self.toned("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.toned("2", text)
     }
 
