@@ -1,6 +1,8 @@
 //! The command line: the only place that prints, and the only one that knows exit statuses.
 
 mod args;
+mod check;
+mod destination;
 mod doctor;
 mod parse;
 mod progress;
@@ -41,6 +43,7 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     let done = match &command_line.command {
         Subcommands::Run(arguments) => run::run(arguments),
         Subcommands::Report(arguments) => report::run(arguments),
+        Subcommands::Check(arguments) => check::run(arguments),
         Subcommands::Doctor(arguments) => doctor::run(arguments),
     };
     ExitCode::from(exit_status(done))

@@ -1,5 +1,6 @@
 //! The `pytrace` command itself: what it accepts, says and returns.
 
+mod check; // limits: exit statuses, and the forms of the answer
 mod counts; // captures without call sites
 mod doctor; // the list of what works
 mod native; // native stacks: names from real files, stacks of every shape

@@ -1,5 +1,6 @@
 //! The command line as typed: one file per command.
 
+mod check;
 mod doctor;
 mod report;
 mod run;
@@ -8,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use check::{CheckArguments, CheckFormat};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use report::{Format, ReportArguments};
 pub(crate) use run::{Children, Mode, Native, RunArguments};
@@ -24,6 +26,7 @@ pub(crate) use run::{Children, Mode, Native, RunArguments};
   pytrace run app.py                    trace a script; the summary follows its output
   pytrace run -o app.pytrace -m pytest  choose the capture file
   pytrace report app.pytrace            look at a capture
+  pytrace check app.pytrace --max-peak 200MiB   exit status 1 if it was more
   pytrace doctor                        can the Python here be traced?
 
 Errors are one line on standard error, with exit status 2."
@@ -37,6 +40,7 @@ pub(crate) struct CommandLine {
 pub(crate) enum Subcommands {
     Run(RunArguments),
     Report(ReportArguments),
+    Check(CheckArguments),
     Doctor(DoctorArguments),
 }
 

@@ -5,7 +5,7 @@
 
 mod counters;
 mod members;
-mod plain;
+pub(crate) mod plain;
 mod process;
 mod pymalloc;
 mod rows;
@@ -20,7 +20,6 @@ use super::Report;
 use crate::analysis::{self, Grouping};
 use counters::{Domains, TotalFields};
 use members::MemberFields;
-use plain::PlainStrings;
 use process::{ProcessFields, QualityFields, SettingsFields};
 use pymalloc::PymallocFields;
 use rows::Rows;
@@ -29,7 +28,7 @@ use rows::Rows;
 pub const SCHEMA: &str = "pytrace.report/1";
 
 /// Writes the report, on one line.
-pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
+pub fn write(report: &Report<'_>, out: impl Write) -> io::Result<()> {
     let model = &report.capture.model;
     let all_rows = |grouping| analysis::rows(model, grouping, report.metric, |_| true);
     let mut sites = all_rows(Grouping::Site);
@@ -63,11 +62,7 @@ pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
         marks: marks(model),
         shutdown: ShutdownFields::of(model),
     };
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainStrings);
-    document
-        .serialize(&mut serializer)
-        .map_err(io::Error::from)?;
-    out.write_all(b"\n")
+    plain::write_line(&document, out)
 }
 
 #[derive(Serialize)]

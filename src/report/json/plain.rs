@@ -3,10 +3,20 @@
 use std::io::{self, Write};
 
 use pytrace_model::text::is_printed;
+use serde::Serialize;
 use serde_json::ser::Formatter;
 
+/// Writes a document on a line of its own.
+pub(crate) fn write_line(document: &impl Serialize, mut out: impl Write) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainStrings);
+    document
+        .serialize(&mut serializer)
+        .map_err(io::Error::from)?;
+    out.write_all(b"\n")
+}
+
 /// Compact JSON in which characters that control a terminal, are not seen or turn the direction of the text are escaped.
-pub(super) struct PlainStrings;
+struct PlainStrings;
 
 impl Formatter for PlainStrings {
     fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
@@ -31,7 +41,6 @@ impl Formatter for PlainStrings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Serialize;
 
     #[test]
     fn strings_are_plain_and_mean_the_same() {
