@@ -151,7 +151,7 @@ mod tests {
             ),
             (
                 &["pytrace"],
-                &["requires a subcommand", "run, report, doctor"],
+                &["requires a subcommand", "run, report, check, doctor"],
             ),
             (&["pytrace", "run"], &["<CMD>..."]),
             (&["pytrace", "reprot", "x"], &["reprot", "report"]),
