@@ -5,7 +5,8 @@
 //! merge     captures of several processes, as one  check     limits that a capture has to hold
 //! symbols   names of native frames, found offline    analysis  pure: Model → rows
 //! report    Model and rows → text, JSON              doctor    can an interpreter be traced here
-//! amount    sizes and shares as people type them   error     what can go wrong
+//! diff      what changed between captures          amount    sizes and shares as people type them
+//! error     what can go wrong
 //! ```
 //!
 //! Invariant: nothing here prints or exits; the `pytrace` program (`main.rs`, `cli/`) does.
@@ -15,6 +16,7 @@ pub mod amount;
 pub mod analysis;
 pub mod capture;
 pub mod check;
+pub mod diff;
 pub mod doctor;
 pub mod error;
 pub mod launch;

@@ -124,7 +124,7 @@ impl<'a> Verdict<'a> {
 }
 
 /// Why the numbers of a capture may be too low.
-fn doubts(what: &str, capture: &Capture) -> Vec<String> {
+pub(crate) fn doubts(what: &str, capture: &Capture) -> Vec<String> {
     let mut doubts = Vec::new();
     if capture.unread.is_some() {
         doubts.push(format!(

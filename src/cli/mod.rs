@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod destination;
+mod diff;
 mod doctor;
 mod parse;
 mod progress;
@@ -43,6 +44,7 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     let done = match &command_line.command {
         Subcommands::Run(arguments) => run::run(arguments),
         Subcommands::Report(arguments) => report::run(arguments),
+        Subcommands::Diff(arguments) => diff::run(arguments),
         Subcommands::Check(arguments) => check::run(arguments),
         Subcommands::Doctor(arguments) => doctor::run(arguments),
     };

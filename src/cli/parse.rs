@@ -151,7 +151,7 @@ mod tests {
             ),
             (
                 &["pytrace"],
-                &["requires a subcommand", "run, report, check, doctor"],
+                &["requires a subcommand", "run, report, diff, check, doctor"],
             ),
             (&["pytrace", "run"], &["<CMD>..."]),
             (&["pytrace", "reprot", "x"], &["reprot", "report"]),

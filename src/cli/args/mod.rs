@@ -1,6 +1,7 @@
 //! The command line as typed: one file per command.
 
 mod check;
+mod diff;
 mod doctor;
 mod report;
 mod run;
@@ -10,6 +11,7 @@ use std::ffi::{OsStr, OsString};
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{CheckArguments, CheckFormat};
+pub(crate) use diff::{DiffArguments, DiffFormat};
 pub(crate) use doctor::DoctorArguments;
 pub(crate) use report::{Format, ReportArguments};
 pub(crate) use run::{Children, Mode, Native, RunArguments};
@@ -26,6 +28,7 @@ pub(crate) use run::{Children, Mode, Native, RunArguments};
   pytrace run app.py                    trace a script; the summary follows its output
   pytrace run -o app.pytrace -m pytest  choose the capture file
   pytrace report app.pytrace            look at a capture
+  pytrace diff before.pytrace after.pytrace     what changed between two runs
   pytrace check app.pytrace --max-peak 200MiB   exit status 1 if it was more
   pytrace doctor                        can the Python here be traced?
 
@@ -40,6 +43,7 @@ pub(crate) struct CommandLine {
 pub(crate) enum Subcommands {
     Run(RunArguments),
     Report(ReportArguments),
+    Diff(DiffArguments),
     Check(CheckArguments),
     Doctor(DoctorArguments),
 }

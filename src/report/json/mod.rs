@@ -8,7 +8,7 @@ mod members;
 pub(crate) mod plain;
 mod process;
 mod pymalloc;
-mod rows;
+pub(crate) mod rows;
 
 use std::io::{self, Write};
 

@@ -72,9 +72,9 @@ impl RowFields<'_> {
 }
 
 /// The frames of a stack, innermost first.
-struct Stack<'a> {
-    model: &'a Model,
-    id: StackId,
+pub(crate) struct Stack<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) id: StackId,
 }
 
 impl Serialize for Stack<'_> {

@@ -2,7 +2,7 @@
 
 mod list;
 mod processes;
-mod row;
+pub(crate) mod row;
 
 use std::io::{self, Write};
 

@@ -19,16 +19,16 @@ const NO_PYTHON: &str = "(no Python code)";
 
 /// Whether texts are toned, and how.
 #[derive(Clone, Copy)]
-pub(super) struct Tones {
-    pub(super) colour: bool,
+pub(crate) struct Tones {
+    pub(crate) colour: bool,
 }
 
 impl Tones {
-    pub(super) fn strong(self, text: &str) -> String {
+    pub(crate) fn strong(self, text: &str) -> String {
         self.toned("1", text)
     }
 
-    pub(super) fn dim(self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.toned("2", text)
     }
 
@@ -85,7 +85,7 @@ pub(super) fn numbers(counters: &Counters, metric: Metric) -> Vec<String> {
 }
 
 /// `1 block`, `2 blocks`.
-pub(super) fn number_of(number: u64, what: &str) -> String {
+pub(crate) fn number_of(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", count(number))
 }
@@ -116,7 +116,7 @@ pub(super) fn write_numbers(
 }
 
 /// A text, broken at its spaces.
-pub(super) fn write_words(text: &str, width: usize, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn write_words(text: &str, width: usize, out: &mut impl Write) -> io::Result<()> {
     let mut used = 0;
     for word in text.split(' ') {
         let wanted = columns(word);
@@ -158,7 +158,7 @@ fn write_sum(what: &str, sites: usize, tones: Tones, out: &mut impl Write) -> io
 }
 
 /// The frames of a stack, innermost first; a run of frames of the import machinery is one line.
-pub(super) fn write_stack(
+pub(crate) fn write_stack(
     model: &Model,
     stack: StackId,
     tones: Tones,
