@@ -5,6 +5,7 @@ mod check;
 mod destination;
 mod diff;
 mod doctor;
+mod manual;
 mod parse;
 mod progress;
 mod report;
@@ -47,6 +48,8 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
         Subcommands::Diff(arguments) => diff::run(arguments),
         Subcommands::Check(arguments) => check::run(arguments),
         Subcommands::Doctor(arguments) => doctor::run(arguments),
+        Subcommands::Completions(arguments) => manual::completions(arguments),
+        Subcommands::Man(arguments) => manual::man(arguments),
     };
     ExitCode::from(exit_status(done))
 }

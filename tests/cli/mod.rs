@@ -4,6 +4,7 @@ mod check; // limits: exit statuses, and the forms of the answer
 mod counts; // captures without call sites
 mod diff; // captures and sets of them, and a program that does the same twice
 mod doctor; // the list of what works
+mod manual; // completions, manual pages, help
 mod native; // native stacks: names from real files, stacks of every shape
 mod report; // captures made by hand: every field, every kind of bad file
 mod run; // exit statuses, signals, environment, output files

@@ -3,6 +3,7 @@
 mod check;
 mod diff;
 mod doctor;
+mod manual;
 mod report;
 mod run;
 
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 pub(crate) use check::{CheckArguments, CheckFormat};
 pub(crate) use diff::{DiffArguments, DiffFormat};
 pub(crate) use doctor::DoctorArguments;
+pub(crate) use manual::{CompletionsArguments, ManArguments};
 pub(crate) use report::{Format, ReportArguments};
 pub(crate) use run::{Children, Mode, Native, RunArguments};
 
@@ -25,12 +27,12 @@ pub(crate) use run::{Children, Mode, Native, RunArguments};
     arg_required_else_help = false,
     disable_help_subcommand = true,
     after_help = "Examples:
-  pytrace run app.py                    trace a script; the summary follows its output
-  pytrace run -o app.pytrace -m pytest  choose the capture file
-  pytrace report app.pytrace            look at a capture
-  pytrace diff before.pytrace after.pytrace     what changed between two runs
-  pytrace check app.pytrace --max-peak 200MiB   exit status 1 if it was more
-  pytrace doctor                        can the Python here be traced?
+  pytrace run app.py                           trace a script; the summary follows its output
+  pytrace run -o app.pytrace -m pytest         choose the capture file
+  pytrace report app.pytrace                   look at a capture
+  pytrace diff before.pytrace after.pytrace    what changed between two runs
+  pytrace check app.pytrace --max-peak 200MiB  exit status 1 if it was more
+  pytrace doctor                               can the Python here be traced?
 
 Errors are one line on standard error, with exit status 2."
 )]
@@ -46,6 +48,8 @@ pub(crate) enum Subcommands {
     Diff(DiffArguments),
     Check(CheckArguments),
     Doctor(DoctorArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 /// The value as it is typed, and as the `PYTRACE_*` variables spell it.
