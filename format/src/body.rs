@@ -23,7 +23,7 @@ pub(crate) struct Malformed {
 }
 
 /// A field: how it is written and read.
-trait Field: Sized {
+pub(crate) trait Field: Sized {
     fn put(&self, out: &mut Vec<u8>);
     fn take(bytes: &mut &[u8]) -> Result<Self, Malformed>;
 }
@@ -282,7 +282,7 @@ impl Field for Frame {
     }
 }
 
-/// Records: their tags.
+/// Records: their tags. 18 to 21 are runs of rows.
 macro_rules! record_tags {
     ($($tag:literal = $kind:ident),* $(,)?) => {
         /// Appends the body of a record and returns its tag.

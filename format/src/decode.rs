@@ -1,14 +1,16 @@
 //! Bytes to records: streams a capture frame by frame.
 //!
-//! Holds one frame in memory, never panics, and reserves no memory on the word of a length. The first error is the last
+//! Holds one frame in memory (twice, where it is packed), never panics, and reserves no memory on the word of a length. The first error is the last
 //! item: what came before it stands.
 
 use std::io::{self, Read};
 
 use crate::frame::{
-    self, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, check_file_header, read_frame_header,
+    self, Codec, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, check_file_header, read_frame_header,
+    unpack,
 };
 use crate::record::Record;
+use crate::run::{Kind, Run};
 use crate::{FormatError, MAGIC, body, varint};
 
 /// Iterator over the records of a capture. A `&[u8]` reads as well as a file does; a file needs no buffering of its own.
@@ -33,10 +35,16 @@ pub struct Decoder<R> {
     state: State,
     /// Bytes of the file read so far.
     offset: u64,
+    /// Where the current frame begins.
+    frame_offset: u64,
     /// Payload of the current frame.
     payload: Vec<u8>,
+    /// The same as it is stored, when it is packed.
+    stored: Vec<u8>,
     /// Part of it that was decoded.
     decoded: usize,
+    /// The run whose rows are being decoded, and where in the payload it ends.
+    run: Option<(Run, usize)>,
 }
 
 /// ```text
@@ -57,8 +65,11 @@ impl<R: Read> Decoder<R> {
             reader,
             state: State::Header,
             offset: 0,
+            frame_offset: 0,
             payload: Vec::new(),
+            stored: Vec::new(),
             decoded: 0,
+            run: None,
         }
     }
 
@@ -115,13 +126,19 @@ impl<R: Read> Decoder<R> {
         }
         let expected = read_frame_header(frame_offset, &header)?;
 
+        self.frame_offset = frame_offset;
         self.payload.clear();
+        self.stored.clear();
         self.decoded = 0;
+        let stored = match expected.codec {
+            Codec::None => &mut self.payload,
+            Codec::Lz4 => &mut self.stored,
+        };
         // Grows with the bytes that arrive, whatever the header claims.
         let result = (&mut self.reader)
             .take(expected.length_bytes as u64)
-            .read_to_end(&mut self.payload);
-        let found_bytes = self.payload.len();
+            .read_to_end(stored);
+        let found_bytes = stored.len();
         self.offset += found_bytes as u64;
         if let Err(error) = result {
             return Err(FormatError::Io {
@@ -136,36 +153,65 @@ impl<R: Read> Decoder<R> {
                 FRAME_HEADER_BYTES + found_bytes,
             ));
         }
-        frame::check_payload(frame_offset, expected.checksum, &self.payload)?;
+        frame::check_payload(frame_offset, expected.checksum, stored)?;
+        if expected.codec == Codec::Lz4 {
+            unpack(frame_offset, &self.stored, &mut self.payload)?;
+        }
         Ok(true)
     }
 
     /// Decodes the next record of the frame; `None` when it is of a kind that this version does not know.
     fn decode_record(&mut self) -> Result<Option<Record>, FormatError> {
-        let mut rest = &self.payload[self.decoded..];
-        let record_offset = self.offset - rest.len() as u64;
-        let tag = rest[0];
-        rest = &rest[1..];
-        let malformed = |expected, found| FormatError::Record {
-            offset: record_offset,
-            tag,
-            expected,
-            found,
-        };
+        if let Some((run, end)) = &mut self.run {
+            let mut rest = &self.payload[self.decoded..*end];
+            let row_at = self.decoded;
+            let (kind, taken) = (run.kind, run.take(&mut rest));
+            self.decoded = *end - rest.len();
+            if rest.is_empty() {
+                self.run = None;
+            }
+            return match taken {
+                Ok(row) => Ok(Some(row)),
+                Err(why) => Err(self.malformed(row_at, kind.tag(), why)),
+            };
+        }
+        let record_at = self.decoded;
+        let tag = self.payload[record_at];
+        let mut rest = &self.payload[record_at + 1..];
         let Some(length) = varint::take(&mut rest) else {
-            return Err(malformed(
-                "the length of the body as a varint",
-                rest.len() as u64,
-            ));
+            let found = rest.len() as u64;
+            let expected = "the length of the body as a varint";
+            return Err(self.malformed(record_at, tag, body::Malformed { expected, found }));
         };
         let body = usize::try_from(length)
             .ok()
             .and_then(|length| rest.split_at_checked(length));
-        let Some((body, rest)) = body else {
-            return Err(malformed("a body within the frame", length));
+        let Some((mut body, rest)) = body else {
+            let expected = "a body within the frame";
+            let found = length;
+            return Err(self.malformed(record_at, tag, body::Malformed { expected, found }));
         };
-        self.decoded = self.payload.len() - rest.len();
-        body::take(tag, body).map_err(|why| malformed(why.expected, why.found))
+        let end = self.payload.len() - rest.len();
+        let Some(kind) = Kind::of_tag(tag) else {
+            self.decoded = end;
+            return body::take(tag, body).map_err(|why| self.malformed(record_at, tag, why));
+        };
+        match Run::take_beginning(kind, &mut body) {
+            Ok(run) => self.run = (!body.is_empty()).then_some((run, end)),
+            Err(why) => return Err(self.malformed(record_at, tag, why)),
+        }
+        self.decoded = end - body.len();
+        Ok(None)
+    }
+
+    /// The error about a record that begins `at` in the payload.
+    fn malformed(&self, at: usize, tag: u8, why: body::Malformed) -> FormatError {
+        FormatError::Record {
+            offset: self.frame_offset + (FRAME_HEADER_BYTES + at) as u64,
+            tag,
+            expected: why.expected,
+            found: why.found,
+        }
     }
 
     /// Reads until `into` is full or the file ends, and returns the bytes read.

@@ -2,16 +2,26 @@
 
 use core::fmt;
 
-use crate::frame::{FRAME_HEADER_BYTES, MAX_FRAME_BYTES, frame_header};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+
+use crate::frame::{Codec, FRAME_HEADER_BYTES, MAX_FRAME_BYTES, MOST_UNPACKED_TIMES, frame_header};
 use crate::record::Record;
+use crate::run::{Kind, Run};
 use crate::varint::MAX_VARINT_BYTES;
 use crate::{body, varint};
 
 /// A frame is closed when its payload reaches this size.
 const FRAME_TARGET_BYTES: usize = 256 << 10;
 
-/// Longest body: with a full target before it and its own tag and length, it still fits a frame.
-const MAX_BODY_BYTES: usize = MAX_FRAME_BYTES - FRAME_TARGET_BYTES - 1 - MAX_VARINT_BYTES;
+/// A run is closed when its body reaches this size.
+const RUN_TARGET_BYTES: usize = 64 << 10;
+
+/// A smaller payload is not worth packing.
+const FEWEST_PACKED_BYTES: usize = 64;
+
+/// Longest body: with a full target and a run before it and its own tag and length, it still fits a frame.
+const MAX_BODY_BYTES: usize =
+    MAX_FRAME_BYTES - FRAME_TARGET_BYTES - 2 * RUN_TARGET_BYTES - 2 * (1 + MAX_VARINT_BYTES);
 
 /// A record whose body no frame can hold. Strings are cut to [`MAX_STRING_BYTES`](crate::MAX_STRING_BYTES) instead, so
 /// this takes lists of hundreds of thousands of items.
@@ -45,14 +55,28 @@ impl core::error::Error for RecordTooLarge {}
 /// # assert_eq!(file.len(), 16 + 16 + 7);
 /// # Ok::<(), pytrace_format::RecordTooLarge>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Encoder {
-    /// Whole frames, then the open one: room for its header, and its payload so far.
-    bytes: Vec<u8>,
-    /// Where the open frame begins; at the end of `bytes` when none is open.
-    open: usize,
-    /// The body of the record at hand: its length goes before it.
+    /// Whole frames.
+    frames: Vec<u8>,
+    /// Payload of the open frame, but for the open run.
+    payload: Vec<u8>,
+    /// The run that the last records belong to.
+    run: Option<Run>,
+    /// The body of the open run, or of the record at hand: its length goes before it.
     body: Vec<u8>,
+    /// Stack rows so far.
+    stack_rows: u32,
+    /// The packer's memory of one frame.
+    table: CompressTable,
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("pending_bytes", &self.pending_bytes())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Encoder {
@@ -66,47 +90,115 @@ impl Encoder {
     /// # Errors
     /// A record that no frame can hold; nothing is added then.
     pub fn push(&mut self, record: &Record) -> Result<(), RecordTooLarge> {
-        self.body.clear();
+        let Some(kind) = Kind::of(record) else {
+            self.close_run();
+            return self.push_alone(record);
+        };
+        if self.run.is_none_or(|run| run.kind != kind) {
+            self.close_run();
+            let run = Run::new(kind, self.stack_rows.wrapping_add(1));
+            run.begin(&mut self.body);
+            self.run = Some(run);
+        }
+        if let Some(run) = &mut self.run {
+            run.put(record, &mut self.body);
+        }
+        if kind == Kind::Stacks {
+            self.stack_rows = self.stack_rows.wrapping_add(1);
+        }
+        if self.body.len() >= RUN_TARGET_BYTES {
+            self.close_run();
+        }
+        Ok(())
+    }
+
+    fn push_alone(&mut self, record: &Record) -> Result<(), RecordTooLarge> {
         let tag = body::put(record, &mut self.body);
         if self.body.len() > MAX_BODY_BYTES {
             let body_bytes = self.body.len();
             self.body = Vec::new();
             return Err(RecordTooLarge { body_bytes });
         }
-        if self.open == self.bytes.len() {
-            self.bytes.resize(self.open + FRAME_HEADER_BYTES, 0);
-        }
-        self.bytes.push(tag);
-        varint::put(self.body.len() as u64, &mut self.bytes);
-        self.bytes.extend_from_slice(&self.body);
-        if self.bytes.len() - self.open >= FRAME_TARGET_BYTES {
-            self.close();
-        }
+        self.end_record(tag);
         Ok(())
     }
 
-    /// Bytes gathered since the last [`clear`](Encoder::clear).
+    fn close_run(&mut self) {
+        if let Some(run) = self.run.take() {
+            self.end_record(run.kind.tag());
+        }
+    }
+
+    /// Moves the body at hand into the open frame.
+    fn end_record(&mut self, tag: u8) {
+        self.payload.push(tag);
+        varint::put(self.body.len() as u64, &mut self.payload);
+        self.payload.append(&mut self.body);
+        if self.payload.len() >= FRAME_TARGET_BYTES {
+            self.close_frame();
+        }
+    }
+
+    /// Bytes gathered since the last [`clear`](Encoder::clear); those of the open frame are not packed yet.
     pub fn pending_bytes(&self) -> usize {
-        self.bytes.len()
+        self.frames.len() + self.payload.len() + self.body.len()
     }
 
     /// Closes the open frame and returns all frames since the last [`clear`](Encoder::clear), ready to be appended to
     /// the file; empty when there was no record.
     pub fn finish(&mut self) -> &[u8] {
-        self.close();
-        &self.bytes
+        self.close_run();
+        self.close_frame();
+        &self.frames
     }
 
     /// Forgets all frames; their memory is kept for the next ones.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.open = 0;
+        self.frames.clear();
+        self.payload.clear();
+        self.body.clear();
+        self.run = None;
     }
 
-    fn close(&mut self) {
-        if let Some((header, payload)) = self.bytes[self.open..].split_first_chunk_mut() {
-            *header = frame_header(payload);
-            self.open = self.bytes.len();
+    fn close_frame(&mut self) {
+        if self.payload.is_empty() {
+            return;
         }
+        push_frame(&self.payload, &mut self.table, &mut self.frames);
+        self.payload.clear();
+    }
+}
+
+/// Appends a frame with that payload: packed, where that makes it smaller.
+fn push_frame(payload: &[u8], table: &mut CompressTable, frames: &mut Vec<u8>) {
+    let begin = frames.len();
+    let stored = begin + FRAME_HEADER_BYTES;
+    let codec = 'packed: {
+        if payload.len() < FEWEST_PACKED_BYTES {
+            break 'packed Codec::None;
+        }
+        let length = (payload.len() as u32).to_le_bytes();
+        let room = length.len() + get_maximum_output_size(payload.len());
+        frames.resize(stored + room, 0);
+        let (prefix, packed) = frames[stored..].split_at_mut(length.len());
+        prefix.copy_from_slice(&length);
+        match compress_into_with_table(payload, packed, table) {
+            Ok(bytes)
+                if length.len() + bytes < payload.len()
+                    && bytes * MOST_UNPACKED_TIMES >= payload.len() =>
+            {
+                frames.truncate(stored + length.len() + bytes);
+                Codec::Lz4
+            }
+            _ => Codec::None,
+        }
+    };
+    if codec == Codec::None {
+        frames.truncate(begin);
+        frames.resize(stored, 0);
+        frames.extend_from_slice(payload);
+    }
+    if let Some((header, payload)) = frames[begin..].split_first_chunk_mut() {
+        *header = frame_header(codec, payload);
     }
 }

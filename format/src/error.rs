@@ -54,6 +54,13 @@ pub enum FormatError {
         /// The length it claims.
         found_bytes: u64,
     },
+    /// The payload of a frame does not unpack to what it claims.
+    Unpackable {
+        /// Where the frame begins.
+        offset: u64,
+        /// The length that it claims, or has.
+        found_bytes: u64,
+    },
     /// A record does not say what its kind says.
     Record {
         /// Where the record begins.
@@ -115,7 +122,7 @@ impl fmt::Display for FormatError {
             ),
             FormatError::UnknownCodec { offset, found } => write!(
                 f,
-                "the frame at byte {offset} is packed with codec {found}, this pytrace knows 0 only: use a later one"
+                "the frame at byte {offset} is packed with codec {found}, this pytrace knows 0 and 1: use a later one"
             ),
             FormatError::FrameTooLong {
                 offset,
@@ -124,6 +131,13 @@ impl fmt::Display for FormatError {
                 f,
                 "the frame at byte {offset} claims {found_bytes} bytes, expected at most {}",
                 crate::MAX_FRAME_BYTES
+            ),
+            FormatError::Unpackable {
+                offset,
+                found_bytes,
+            } => write!(
+                f,
+                "the capture is damaged: the frame at byte {offset} does not unpack to {found_bytes} bytes"
             ),
             FormatError::Record {
                 offset,

@@ -8,7 +8,7 @@ use crate::FormatError;
 pub const MAGIC: [u8; 8] = *b"\x89pytrace";
 
 /// A reader refuses a file of a later major version. Bump it when old readers would misread a new file.
-pub const VERSION_MAJOR: u16 = 1;
+pub const VERSION_MAJOR: u16 = 2;
 
 /// Bump it when records are added or bodies grow at their end.
 pub const VERSION_MINOR: u16 = 0;
@@ -19,11 +19,22 @@ pub const FILE_HEADER_BYTES: usize = 16;
 /// Length of a frame's header.
 pub const FRAME_HEADER_BYTES: usize = 16;
 
-/// Longest payload of a frame: what a reader holds in memory at once.
+/// Longest payload of a frame, packed or not: what a reader holds in memory at once.
 pub const MAX_FRAME_BYTES: usize = 16 << 20;
 
-/// The payload is stored as it is.
-const CODEC_NONE: u8 = 0;
+/// How many times as long as its packed form a payload is at most. What packs better is stored as it is: so a small file
+/// cannot unpack to much.
+pub(crate) const MOST_UNPACKED_TIMES: usize = 16;
+
+/// How a payload is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Codec {
+    /// As it is.
+    None = 0,
+    /// Its length, 4 bytes, and an LZ4 block.
+    Lz4 = 1,
+}
 
 /// The first bytes of every capture.
 pub fn file_header() -> [u8; FILE_HEADER_BYTES] {
@@ -44,17 +55,17 @@ pub(crate) fn check_file_header(header: &[u8; FILE_HEADER_BYTES]) -> Result<(), 
     }
     check_seal("file header", 0, header)?;
     let major = u16::from_le_bytes([header[8], header[9]]);
-    if major != VERSION_MAJOR {
+    if !(1..=VERSION_MAJOR).contains(&major) {
         return Err(FormatError::UnsupportedVersion { found: major });
     }
     Ok(())
 }
 
-/// The header of a frame with that payload.
-pub(crate) fn frame_header(payload: &[u8]) -> [u8; FRAME_HEADER_BYTES] {
+/// The header of a frame whose payload is stored so.
+pub(crate) fn frame_header(codec: Codec, payload: &[u8]) -> [u8; FRAME_HEADER_BYTES] {
     debug_assert!(payload.len() <= MAX_FRAME_BYTES);
     let mut header = [0; FRAME_HEADER_BYTES];
-    header[0] = CODEC_NONE;
+    header[0] = codec as u8;
     header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
     header[8..12].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
     seal(&mut header);
@@ -64,6 +75,7 @@ pub(crate) fn frame_header(payload: &[u8]) -> [u8; FRAME_HEADER_BYTES] {
 /// What the header of a frame says of its payload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload {
+    pub(crate) codec: Codec,
     pub(crate) length_bytes: usize,
     pub(crate) checksum: u32,
 }
@@ -74,12 +86,11 @@ pub(crate) fn read_frame_header(
     header: &[u8; FRAME_HEADER_BYTES],
 ) -> Result<Payload, FormatError> {
     check_seal("frame header", offset, header)?;
-    if header[0] != CODEC_NONE {
-        return Err(FormatError::UnknownCodec {
-            offset,
-            found: header[0],
-        });
-    }
+    let codec = match header[0] {
+        0 => Codec::None,
+        1 => Codec::Lz4,
+        found => return Err(FormatError::UnknownCodec { offset, found }),
+    };
     let length_bytes = u32_at(header, 4) as usize;
     if length_bytes > MAX_FRAME_BYTES {
         return Err(FormatError::FrameTooLong {
@@ -88,6 +99,7 @@ pub(crate) fn read_frame_header(
         });
     }
     Ok(Payload {
+        codec,
         length_bytes,
         checksum: u32_at(header, 8),
     })
@@ -96,6 +108,26 @@ pub(crate) fn read_frame_header(
 /// Checks the payload of the frame at `offset`.
 pub(crate) fn check_payload(offset: u64, expected: u32, payload: &[u8]) -> Result<(), FormatError> {
     check("frame", offset, expected, crc32fast::hash(payload))
+}
+
+/// Unpacks the payload of the frame at `offset`.
+pub(crate) fn unpack(offset: u64, stored: &[u8], payload: &mut Vec<u8>) -> Result<(), FormatError> {
+    let unpackable = |found_bytes| FormatError::Unpackable {
+        offset,
+        found_bytes,
+    };
+    let (length, packed) = stored.split_first_chunk().ok_or(unpackable(0))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let most = MAX_FRAME_BYTES.min(packed.len().saturating_mul(MOST_UNPACKED_TIMES));
+    if length > most {
+        return Err(unpackable(length as u64));
+    }
+    payload.resize(length, 0);
+    match lz4_flex::block::decompress_into(packed, payload) {
+        Ok(unpacked) if unpacked == length => Ok(()),
+        Ok(unpacked) => Err(unpackable(unpacked as u64)),
+        Err(_) => Err(unpackable(length as u64)),
+    }
 }
 
 fn seal(header: &mut [u8; 16]) {

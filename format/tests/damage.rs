@@ -6,7 +6,7 @@ use crate::{decode, file, file_with_frame, file_with_payload};
 use pytrace_format::record::Record;
 use pytrace_format::{
     Decoder, Encoder, FILE_HEADER_BYTES, FRAME_HEADER_BYTES, FormatError, MAX_FRAME_BYTES,
-    file_header,
+    VERSION_MAJOR, file_header,
 };
 
 /// A capture of two frames, the records of both, and the offset at which the second frame begins.
@@ -120,12 +120,20 @@ fn a_later_major_version_is_refused_and_a_later_minor_one_read() {
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         decode(&bytes)
     };
-    let (read, error) = with_version(2, 0);
-    assert!(read.is_empty());
-    assert!(error.unwrap().to_string().contains("format version 2"));
-    let (read, error) = with_version(1, 9);
-    assert_eq!(read, [Record::String("x".into())]);
-    assert!(error.is_none());
+    for major in [0, VERSION_MAJOR + 1, u16::MAX] {
+        let (read, error) = with_version(major, 0);
+        assert!(read.is_empty());
+        let message = error.unwrap().to_string();
+        assert!(
+            message.contains(&format!("format version {major},")),
+            "{message}"
+        );
+    }
+    for major in 1..=VERSION_MAJOR {
+        let (read, error) = with_version(major, 9);
+        assert_eq!(read, [Record::String("x".into())]);
+        assert!(error.is_none());
+    }
 }
 
 #[test]
@@ -197,13 +205,46 @@ fn hostile_lengths_are_refused() {
 }
 
 #[test]
+fn frames_that_unpack_to_something_else_are_refused() {
+    let strings = (0..100).flat_map(|number| [3, 4, 3, b'a', b'b', number]);
+    let text: Vec<u8> = strings.collect();
+    let packed = lz4_flex::block::compress(&text);
+    let with_length = |length: u32, packed: &[u8]| {
+        let payload = [&length.to_le_bytes()[..], packed].concat();
+        decode(&file_with_frame(1, payload.len() as u32, &payload))
+    };
+    let whole = text.len() as u32;
+    let (read, error) = with_length(whole, &packed);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(read.len(), 100);
+    let bomb = lz4_flex::block::compress(&vec![0; 1 << 20]);
+    let refused = [
+        with_length(whole - 1, &packed),
+        with_length(whole + 1, &packed),
+        with_length(u32::MAX, &packed),
+        with_length(whole, &packed[1..]),
+        with_length(whole, b""),
+        with_length(1 << 20, &bomb), // unpacks 255-fold
+        decode(&file_with_frame(1, 3, b"abc")),
+    ];
+    for (read, error) in refused {
+        assert!(read.is_empty());
+        let error = error.unwrap();
+        assert!(
+            matches!(error, FormatError::Unpackable { offset: 16, .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn random_payloads_with_right_checksums_end_without_a_panic() {
     let mut random = Random(11);
     for _ in 0..20_000 {
         let length = random.below(60);
         let mut payload: Vec<_> = (0..length).map(|_| random.next() as u8).collect();
         if let Some(tag) = payload.first_mut() {
-            *tag = random.below(20) as u8;
+            *tag = random.below(24) as u8;
         }
         let (read, error) = decode(&file_with_payload(&payload));
         assert!(read.len() as u64 <= length);

@@ -2,10 +2,12 @@
 //!
 //! - `round_trip`: what is written is read back, for every kind of record and for random ones
 //! - `damage`: files that are cut short, flipped, hostile or of another version
+//! - `golden`: captures of earlier versions
 //! - `arbitrary`: random records from a seed
 
 mod arbitrary;
 mod damage;
+mod golden;
 mod round_trip;
 
 use pytrace_format::record::Record;

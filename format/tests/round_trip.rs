@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 use crate::arbitrary::{KINDS, Random};
 use crate::{decode, file};
-use pytrace_format::record::{Pymalloc, Record};
-use pytrace_format::{Decoder, Encoder, MAX_STRING_BYTES, file_header};
+use pytrace_format::ids::{FrameId, StackId};
+use pytrace_format::record::{Pymalloc, Record, Stack};
+use pytrace_format::{Decoder, Encoder, FRAME_HEADER_BYTES, MAX_STRING_BYTES, file_header};
 
 #[test]
 fn every_kind_of_record() {
@@ -34,7 +35,7 @@ fn random_captures_of_many_frames() {
                 written.push(record);
             }
             let pending = encoder.pending_bytes();
-            assert_eq!(encoder.finish().len(), pending);
+            assert!(encoder.finish().len() <= pending + FRAME_HEADER_BYTES * (1 + pending / 4096));
             bytes.extend_from_slice(encoder.finish());
             encoder.clear();
             assert_eq!(encoder.pending_bytes(), 0);
@@ -44,6 +45,48 @@ fn random_captures_of_many_frames() {
         assert!(error.is_none(), "{error:?}");
         assert!(read == written);
     }
+}
+
+#[test]
+fn runs_of_extreme_rows() {
+    // Differences of neighbours wrap in both directions, and the runs are longer than one record or frame.
+    let ends = [0, 1, u32::MAX, 1 << 31, (1 << 31) - 1, 7];
+    let mut records = Vec::new();
+    for kind in [4, 5, 6, 8] {
+        let mut random = Random(kind);
+        records.extend((0..40_000).map(|_| random.record(kind)));
+        for (parent, frame) in ends.iter().zip(ends.iter().rev()) {
+            records.push(Record::Stack(Stack {
+                parent: StackId(*parent),
+                frame: FrameId(*frame),
+            }));
+        }
+    }
+    let (read, error) = decode(&file(&records));
+    assert!(error.is_none(), "{error:?}");
+    assert!(read == records);
+}
+
+#[test]
+fn what_is_alike_is_packed_but_never_beyond_what_a_reader_takes() {
+    let deep = |parent| {
+        Record::Stack(Stack {
+            parent: StackId(parent),
+            frame: FrameId(1),
+        })
+    };
+    let records: Vec<_> = (0..1_000_000).map(deep).collect();
+    let bytes = file(&records);
+    assert!(bytes.len() < 3 * records.len(), "{}", bytes.len());
+    let (read, error) = decode(&bytes);
+    assert!(error.is_none(), "{error:?}");
+    assert!(read == records);
+    let records: Vec<_> = (0..100_000)
+        .map(|row| Record::String(format!("/usr/lib/python3.11/site-packages/{row}.py")))
+        .collect();
+    let bytes = file(&records);
+    assert!(bytes.len() < 20 * records.len(), "{}", bytes.len());
+    assert!(decode(&bytes).0 == records);
 }
 
 #[test]
