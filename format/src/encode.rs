@@ -2,9 +2,10 @@
 
 use core::fmt;
 
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+use lz4_flex::block::CompressTable;
 
-use crate::frame::{Codec, FRAME_HEADER_BYTES, MAX_FRAME_BYTES, MOST_UNPACKED_TIMES, frame_header};
+use crate::frame::{Content, MAX_FRAME_BYTES};
+use crate::pack::push_frame;
 use crate::record::Record;
 use crate::run::{Kind, Run};
 use crate::varint::MAX_VARINT_BYTES;
@@ -15,9 +16,6 @@ const FRAME_TARGET_BYTES: usize = 256 << 10;
 
 /// A run is closed when its body reaches this size.
 const RUN_TARGET_BYTES: usize = 64 << 10;
-
-/// A smaller payload is not worth packing.
-const FEWEST_PACKED_BYTES: usize = 64;
 
 /// Longest body: with a full target and a run before it and its own tag and length, it still fits a frame.
 const MAX_BODY_BYTES: usize =
@@ -164,41 +162,12 @@ impl Encoder {
         if self.payload.is_empty() {
             return;
         }
-        push_frame(&self.payload, &mut self.table, &mut self.frames);
+        push_frame(
+            Content::Records,
+            &self.payload,
+            &mut self.table,
+            &mut self.frames,
+        );
         self.payload.clear();
-    }
-}
-
-/// Appends a frame with that payload: packed, where that makes it smaller.
-fn push_frame(payload: &[u8], table: &mut CompressTable, frames: &mut Vec<u8>) {
-    let begin = frames.len();
-    let stored = begin + FRAME_HEADER_BYTES;
-    let codec = 'packed: {
-        if payload.len() < FEWEST_PACKED_BYTES {
-            break 'packed Codec::None;
-        }
-        let length = (payload.len() as u32).to_le_bytes();
-        let room = length.len() + get_maximum_output_size(payload.len());
-        frames.resize(stored + room, 0);
-        let (prefix, packed) = frames[stored..].split_at_mut(length.len());
-        prefix.copy_from_slice(&length);
-        match compress_into_with_table(payload, packed, table) {
-            Ok(bytes)
-                if length.len() + bytes < payload.len()
-                    && bytes * MOST_UNPACKED_TIMES >= payload.len() =>
-            {
-                frames.truncate(stored + length.len() + bytes);
-                Codec::Lz4
-            }
-            _ => Codec::None,
-        }
-    };
-    if codec == Codec::None {
-        frames.truncate(begin);
-        frames.resize(stored, 0);
-        frames.extend_from_slice(payload);
-    }
-    if let Some((header, payload)) = frames[begin..].split_first_chunk_mut() {
-        *header = frame_header(codec, payload);
     }
 }

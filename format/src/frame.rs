@@ -26,6 +26,16 @@ pub const MAX_FRAME_BYTES: usize = 16 << 20;
 /// cannot unpack to much.
 pub(crate) const MOST_UNPACKED_TIMES: usize = 16;
 
+/// What a payload is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Content {
+    /// Records.
+    Records = 0,
+    /// Steps of events.
+    Events = 1,
+}
+
 /// How a payload is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -62,10 +72,15 @@ pub(crate) fn check_file_header(header: &[u8; FILE_HEADER_BYTES]) -> Result<(), 
 }
 
 /// The header of a frame whose payload is stored so.
-pub(crate) fn frame_header(codec: Codec, payload: &[u8]) -> [u8; FRAME_HEADER_BYTES] {
+pub(crate) fn frame_header(
+    codec: Codec,
+    content: Content,
+    payload: &[u8],
+) -> [u8; FRAME_HEADER_BYTES] {
     debug_assert!(payload.len() <= MAX_FRAME_BYTES);
     let mut header = [0; FRAME_HEADER_BYTES];
     header[0] = codec as u8;
+    header[1] = content as u8;
     header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
     header[8..12].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
     seal(&mut header);
@@ -76,6 +91,8 @@ pub(crate) fn frame_header(codec: Codec, payload: &[u8]) -> [u8; FRAME_HEADER_BY
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payload {
     pub(crate) codec: Codec,
+    /// `None`: what this version does not know.
+    pub(crate) content: Option<Content>,
     pub(crate) length_bytes: usize,
     pub(crate) checksum: u32,
 }
@@ -98,8 +115,14 @@ pub(crate) fn read_frame_header(
             found_bytes: length_bytes as u64,
         });
     }
+    let content = match header[1] {
+        0 => Some(Content::Records),
+        1 => Some(Content::Events),
+        _ => None,
+    };
     Ok(Payload {
         codec,
+        content,
         length_bytes,
         checksum: u32_at(header, 8),
     })

@@ -20,11 +20,12 @@
 //! | offset | bytes | frame |
 //! |---|---|---|
 //! | 0 | 1 | codec: how the payload is packed; 0 = as it is, 1 = LZ4 |
-//! | 1 | 3 | 0; a reader ignores them |
+//! | 1 | 1 | content: 0 = records, 1 = [`events`]; a reader skips others |
+//! | 2 | 2 | 0; a reader ignores them |
 //! | 4 | 4 | length of the payload as it is stored, at most 16 MiB |
 //! | 8 | 4 | checksum of the payload |
 //! | 12 | 4 | checksum of the 12 bytes before |
-//! | 16 | length | payload: whole records, one after another |
+//! | 16 | length | payload: whole records, one after another; or whole steps of events |
 //!
 //! A payload packed by codec 1 is its unpacked length (4 bytes, at most 16 MiB and at most 16 times the packed bytes) and one block of the [LZ4
 //! format]. What would pack better than 16-fold is stored as it is: so the memory that a reader needs is bounded by the length of the file.
@@ -180,8 +181,11 @@ mod body;
 mod decode;
 mod encode;
 mod error;
+pub mod events;
 mod frame;
+mod frames;
 pub mod ids;
+mod pack;
 pub mod record;
 mod run;
 #[cfg(feature = "synth")]

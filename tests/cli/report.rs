@@ -440,7 +440,7 @@ fn a_report_can_go_to_a_file() {
 #[test]
 fn files_that_are_no_captures_are_refused() {
     let mut newer = small(Mode::Sites).file();
-    newer[8] = 2;
+    newer[8] = 99;
     let checksum = crc32fast::hash(&newer[..12]);
     newer[12..16].copy_from_slice(&checksum.to_le_bytes());
     let only_header = &small(Mode::Sites).file()[..16];
@@ -450,7 +450,7 @@ fn files_that_are_no_captures_are_refused() {
             b"Hello, this is a text file.\n",
             "is some other kind of file, not a capture",
         ),
-        (&newer, "format version 2"),
+        (&newer, "format version 99"),
         (only_header, "no record yet"),
     ] {
         let answer = report(content, &[]);
