@@ -148,7 +148,11 @@ impl Settings {
                 self.mode = choice(
                     name,
                     value,
-                    &[("sites", Mode::Sites), ("counts", Mode::Counts)],
+                    &[
+                        ("sites", Mode::Sites),
+                        ("counts", Mode::Counts),
+                        ("events", Mode::Events),
+                    ],
                 )?;
             }
             "PYTRACE_NATIVE" => {

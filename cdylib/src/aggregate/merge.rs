@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::books::{Books, ThreadState};
+use super::journal::{Track, Witness};
 use crate::events::buffer::Buffer;
 use crate::events::event::{Event, Kind};
 use crate::events::queue::Queue;
@@ -29,6 +30,7 @@ struct Reader {
     /// Up to where this pass may read: a buffer and a number of its events.
     note: Option<(Buffer, usize)>,
     thread: ThreadState,
+    track: Track,
 }
 
 /// All readers, by the slots' names.
@@ -89,6 +91,7 @@ impl Merge {
         slots: impl FnOnce() -> Vec<&'static Slot>,
         transport: &Transport,
         books: &mut Books,
+        witness: &mut impl Witness,
     ) -> u64 {
         let before = books.quality.events;
         let latest = self.note_published(slots);
@@ -111,7 +114,7 @@ impl Merge {
                 continue;
             };
             if let Some(segment) =
-                run(reader, limit, transport, books).filter(|segment| *segment <= latest)
+                run(reader, limit, transport, books, witness).filter(|segment| *segment <= latest)
             {
                 ready.push(Reverse((segment, at)));
             }
@@ -145,7 +148,12 @@ impl Merge {
                 let count = (cursor as usize - buffer.first() as usize) / size_of::<Event>();
                 (buffer, count)
             });
-            self.reader(slot.name()).note = note;
+            let reader = self.reader(slot.name());
+            reader.note = note;
+            // 0: its last owner has ended, and all that it published is known.
+            if slot.thread_id() != 0 {
+                reader.track.thread = slot.thread_id();
+            }
         }
         latest
     }
@@ -185,7 +193,13 @@ impl Merge {
 }
 
 /// Applies a reader's events while their segment is at most `limit`. Returns the segment it stopped before.
-fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books) -> Option<u64> {
+fn run<W: Witness>(
+    reader: &mut Reader,
+    limit: u64,
+    transport: &Transport,
+    books: &mut Books,
+    witness: &mut W,
+) -> Option<u64> {
     loop {
         let (buffer, count) = reader.front()?;
         if heap::is_short() {
@@ -204,7 +218,9 @@ fn run(reader: &mut Reader, limit: u64, transport: &Transport, books: &mut Books
                 }
                 reader.segment = segment;
             }
-            if let Some(&next) = events.get(position + 1)
+            if W::LISTENS {
+                witness.note(&mut reader.track, event);
+            } else if let Some(&next) = events.get(position + 1)
                 && books.apply_brief(&mut reader.thread, event, next)
             {
                 position += 2;

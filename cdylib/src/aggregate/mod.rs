@@ -6,6 +6,7 @@
 
 pub(crate) mod books;
 pub(crate) mod counters;
+pub(crate) mod journal;
 pub(crate) mod live;
 pub(crate) mod merge;
 pub(crate) mod peak;

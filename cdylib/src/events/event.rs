@@ -46,6 +46,8 @@ pub(crate) enum Control {
     Paused = 3,
     /// Recording was resumed.
     Resumed = 4,
+    /// The thread's next events happened about now: the body is the monotonic clock, nanoseconds (mode `events`).
+    Clock = 5,
 }
 
 /// An event as it lies in a buffer.
@@ -63,7 +65,7 @@ const SLACK_LIMIT: u64 = (1 << SLACK_BITS) - 1;
 const ADDRESS_SHIFT: u32 = 20;
 const PYMALLOC_BIT: u64 = 1 << 6;
 
-/// Most events that one call writes: a segment mark, a wide prefix, the event.
+/// Most events that one call writes: a segment mark, a clock, a wide prefix, the event.
 pub(crate) const MOST_PER_CALL: usize = 4;
 
 /// Whether an address can be carried: below 2^47 (user space) and a multiple of 8.
@@ -212,7 +214,8 @@ impl Event {
             1 => Control::ArenaUnmapped,
             2 => Control::Freeze,
             3 => Control::Paused,
-            _ => Control::Resumed,
+            4 => Control::Resumed,
+            _ => Control::Clock,
         }
     }
 

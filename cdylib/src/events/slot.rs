@@ -7,12 +7,14 @@ use core::cell::{Cell, UnsafeCell};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use pytrace_format::record::Mode;
+
 use super::buffer::Buffer;
-use super::event::Event;
+use super::event::{Control, Event};
 use super::segment::Segments;
 use crate::counts;
 use crate::stack::cache::StackCache;
-use crate::sys::heap;
+use crate::sys::{clock, heap};
 
 /// The order of events between threads.
 pub(crate) static SEGMENTS: Segments = Segments::new();
@@ -21,6 +23,8 @@ pub(crate) static SEGMENTS: Segments = Segments::new();
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     cursor: AtomicPtr<Event>,
+    /// The last place from which what one call writes fits; null where each event asks for the time, so that each goes through
+    /// [`Slot::prepare`].
     limit: Cell<*mut Event>,
     name: Cell<u16>,
     /// Position that the next buffer will have in this slot's sequence.
@@ -32,16 +36,22 @@ pub(crate) struct Slot {
     stacks: UnsafeCell<StackCache>,
     /// What the owner counts, in `counts` mode.
     counts: Option<NonNull<counts::Page>>,
+    /// Whether events are preceded by the time, and the processor's time stamp of the last one.
+    is_timed: bool,
+    stamped_at: Cell<u64>,
 }
+
+/// How old the last time in a stream may be, in cycles of the time stamp counter: one to two microseconds.
+const CLOCK_CYCLES: u64 = 1 << 12;
 
 // SAFETY: `Cell`s and the stack cache are the owner thread's alone (see `stacks`); the rest is atomic, or leads to atomics.
 unsafe impl Sync for Slot {}
 
 impl Slot {
     /// Maps a new slot with a first buffer.
-    pub(crate) fn map(name: u16, counting: bool) -> Option<&'static Slot> {
+    pub(crate) fn map(name: u16, mode: Mode) -> Option<&'static Slot> {
         let buffer = Buffer::map()?;
-        let counts = if counting {
+        let counts = if mode == Mode::Counts {
             Some(counts::Page::map()?)
         } else {
             None
@@ -52,13 +62,15 @@ impl Slot {
         unsafe {
             pages.write(Slot {
                 cursor: AtomicPtr::new(buffer.first()),
-                limit: Cell::new(buffer.limit()),
+                limit: Cell::new(limit_in(buffer, mode == Mode::Events)),
                 name: Cell::new(name),
                 next_index: Cell::new(1),
                 lost: AtomicU64::new(0),
                 thread_id: AtomicU32::new(0),
                 stacks: UnsafeCell::new(StackCache::new()),
                 counts,
+                is_timed: mode == Mode::Events,
+                stamped_at: Cell::new(0),
             });
             Some(&*pages)
         }
@@ -152,22 +164,42 @@ impl Slot {
     #[cold]
     #[inline(never)]
     fn prepare(&self) -> Option<*mut Event> {
-        if self.cursor.load(Ordering::Relaxed) > self.limit.get() {
+        let cursor = self.cursor.load(Ordering::Relaxed);
+        if cursor > self.limit.get()
+            && (!self.is_timed
+                || Buffer::of_cursor(cursor).is_none_or(|in_use| cursor > in_use.limit()))
+        {
             self.renew_buffer()?;
         }
-        let cursor = self.cursor.load(Ordering::Relaxed);
         let name = self.name.get();
-        if SEGMENTS.is_current(name) {
-            return Some(cursor);
+        if !SEGMENTS.is_current(name) {
+            self.append_mark(Event::segment(SEGMENTS.start(name)));
         }
-        let number = SEGMENTS.start(name);
+        if self.is_timed {
+            self.append_time();
+        }
+        Some(self.cursor.load(Ordering::Relaxed))
+    }
+
+    /// Appends the time, if the last one is old.
+    fn append_time(&self) {
+        // SAFETY: every x86-64 has the instruction; where a process may not use it, the vDSO's clocks fail as well.
+        let now = unsafe { core::arch::x86_64::_rdtsc() };
+        if now.wrapping_sub(self.stamped_at.get()) >= CLOCK_CYCLES {
+            self.stamped_at.set(now);
+            self.append_mark(Event::control(Control::Clock, 0, clock::monotonic_ns()));
+        }
+    }
+
+    /// Appends an event for which `prepare` has seen to room.
+    fn append_mark(&self, event: Event) {
+        let cursor = self.cursor.load(Ordering::Relaxed);
         // SAFETY: as in `append`.
         let next = unsafe {
-            cursor.write(Event::segment(number));
+            cursor.write(event);
             cursor.add(1)
         };
         self.cursor.store(next, Ordering::Release);
-        Some(next)
     }
 
     /// Hands the full buffer over and takes an empty one.
@@ -178,9 +210,18 @@ impl Slot {
         let empty =
             crate::session::current()?.exchange(full, self.name.get(), self.next_index.get())?;
         self.next_index.set(self.next_index.get() + 1);
-        self.limit.set(empty.limit());
+        self.limit.set(limit_in(empty, self.is_timed));
         // Release: the buffer's header is seen with the cursor.
         self.cursor.store(empty.first(), Ordering::Release);
         Some(())
+    }
+}
+
+/// Up to where a slot appends in a buffer without asking.
+fn limit_in(buffer: Buffer, is_timed: bool) -> *mut Event {
+    if is_timed {
+        core::ptr::null_mut()
+    } else {
+        buffer.limit()
     }
 }

@@ -95,17 +95,25 @@ impl Capture {
     /// Writes what was added to the file. The first time the file is created for it and the header written with it: who is
     /// killed before leaves no file.
     pub(crate) fn write(&mut self) {
-        let bytes = self.encoder.finish();
-        self.state = match core::mem::replace(&mut self.state, State::GivenUp) {
-            State::Awaited { path } => begun(&path, &[&file_header(), bytes].concat()),
-            State::Open { fd, identity, path } => {
-                let written = file::write_all(fd, bytes);
-                open(fd, Some(identity), path, written)
-            }
-            other => other,
-        };
+        append(&mut self.state, self.encoder.finish());
         self.encoder.clear();
     }
+
+    /// Writes whole frames to the file, in the same way.
+    pub(crate) fn write_frames(&mut self, frames: &[u8]) {
+        append(&mut self.state, frames);
+    }
+}
+
+fn append(state: &mut State, frames: &[u8]) {
+    *state = match core::mem::replace(state, State::GivenUp) {
+        State::Awaited { path } => begun(&path, &[&file_header(), frames].concat()),
+        State::Open { fd, identity, path } => {
+            let written = file::write_all(fd, frames);
+            open(fd, Some(identity), path, written)
+        }
+        other => other,
+    };
 }
 
 /// The state after a write. Trouble with it is told and ends the capture.

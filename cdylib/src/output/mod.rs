@@ -17,6 +17,7 @@ use pytrace_format::record::{End, Ended, Record};
 use pytrace_model::Model;
 
 use crate::aggregate::books::Books;
+use crate::aggregate::journal::Journal;
 use crate::session::Session;
 use crate::settings::Summary;
 use crate::sys::{file, heap};
@@ -30,17 +31,20 @@ pub(crate) struct Output {
     capture: capture::Capture,
     records: records::Records,
     next_flush_ns: u64,
+    /// The events since the last flush, in mode `events`.
+    journal: Option<Journal>,
     /// The summary's body, once everything was written.
     drawn: Option<String>,
 }
 
 impl Output {
     /// Nothing is written before `first_flush_ns`, counted from the start, unless the process ends.
-    pub(crate) fn new(first_flush_ns: u64) -> Self {
+    pub(crate) fn new(first_flush_ns: u64, journal: Option<Journal>) -> Self {
         Output {
             capture: capture::Capture::new(),
             records: records::Records::new(),
             next_flush_ns: first_flush_ns,
+            journal,
             drawn: None,
         }
     }
@@ -48,6 +52,29 @@ impl Output {
     /// Whether a capture has been begun.
     pub(crate) fn has_begun(&self) -> bool {
         self.capture.path().is_some()
+    }
+
+    /// Where events are noted, in mode `events`.
+    pub(crate) fn journal(&mut self) -> Option<&mut Journal> {
+        self.journal.as_mut()
+    }
+
+    /// Whether there are so many events that they should be written at once.
+    pub(crate) fn has_many_events(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::is_worth_writing)
+    }
+
+    /// Appends the events since the last flush to the capture.
+    pub(crate) fn write_events(&mut self, session: &Session) {
+        let pattern = session.settings.output.as_deref();
+        if let (Some(journal), Some(pattern)) = (&mut self.journal, pattern) {
+            let capture = &mut self.capture;
+            journal.take(|bytes| {
+                if capture.open(pattern) {
+                    capture.write_frames(bytes);
+                }
+            });
+        }
     }
 
     /// Objects are about to be unloaded: notes where the frames in them lie.
@@ -87,6 +114,7 @@ impl Output {
             }));
             capture.write();
         }
+        self.write_events(session);
     }
 
     /// The program has ended and the interpreter begins to tear down: writes everything, and draws the summary, now, while
@@ -151,7 +179,7 @@ impl Output {
         let end = Record::End(End { ended, at_ns });
         let Output {
             capture, records, ..
-        } = self;
+        } = &mut *self;
         let names = if is_roomy {
             records.name_natives(session, books, effort)
         } else {
@@ -166,13 +194,14 @@ impl Output {
             push(end.clone());
             capture.write();
         }
+        self.write_events(session);
         if prints {
             let mut model = Model::default();
             // Rows come before what refers to them, so none is refused; one that were would only be missing.
             let mut apply = |record: Record| {
                 let _ = model.apply(record);
             };
-            records.everything(session, books, &names, &mut apply);
+            self.records.everything(session, books, &names, &mut apply);
             apply(end);
             self.drawn = Some(summary::body(&session.settings, &model));
         }

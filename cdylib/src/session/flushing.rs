@@ -20,15 +20,21 @@ impl Session {
         if self.is_counting() {
             self.add_up(aggregator);
         }
-        aggregator.merge.pass(
-            || self.slots.lock().all.clone(),
-            &self.transport,
-            &mut aggregator.books,
-        );
+        let Aggregator {
+            merge,
+            books,
+            output,
+            ..
+        } = aggregator;
+        let slots = || self.slots.lock().all.clone();
+        match output.journal() {
+            Some(journal) => merge.pass(slots, &self.transport, books, journal),
+            None => merge.pass(slots, &self.transport, books, &mut ()),
+        };
         aggregator.own_cpu_ns += clock::thread_cpu_ns().saturating_sub(cpu_before);
     }
 
-    /// Writes to the capture if an interval has passed since it was last written.
+    /// Writes to the capture if an interval has passed since it was last written, or many events are there to be written.
     pub(super) fn flush_if_due(&self, aggregator: &mut Aggregator) {
         let now_ns = self.end_ns();
         if now_ns >= aggregator.output.next_flush_ns() && self.may_write(aggregator) {
@@ -36,6 +42,8 @@ impl Session {
             let Aggregator { books, output, .. } = aggregator;
             output.flush(self, books, now_ns, Ended::Running);
             self.reclaim_slots(aggregator);
+        } else if aggregator.output.has_many_events() && self.may_write(aggregator) {
+            aggregator.output.write_events(self);
         }
     }
 

@@ -21,6 +21,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, 
 use pytrace_format::record::{Allocator, Mark, Mode, Native, Pymalloc};
 
 use crate::aggregate::books::Books;
+use crate::aggregate::journal::Journal;
 use crate::aggregate::merge::Merge;
 use crate::events::buffer::Buffer;
 use crate::events::event::{Control, Event};
@@ -158,6 +159,9 @@ pub(crate) fn begin(
     } else {
         0
     };
+    let started_ns = clock::monotonic_ns();
+    let is_journaled = settings.mode == Mode::Events && settings.output.is_some();
+    let journal = is_journaled.then(|| Journal::new(started_ns, shown));
     let session = Box::leak(Box::new(Session {
         python,
         caller_mask: if settings.native == Native::Off {
@@ -170,7 +174,7 @@ pub(crate) fn begin(
         tree,
         pid: syscall::process_id(),
         is_forked_child,
-        started_ns: clock::monotonic_ns(),
+        started_ns,
         started_unix_ns: clock::unix_ns(),
         transport: Transport::new(),
         slots: Lock::new(Slots {
@@ -184,7 +188,7 @@ pub(crate) fn begin(
         aggregator: Lock::new(Aggregator {
             merge: Merge::default(),
             books: Books::new(shown, is_forked_child),
-            output: Output::new(first_flush_ns),
+            output: Output::new(first_flush_ns, journal),
             own_cpu_ns: 0,
             calls_counted: 0,
             table_untouched_bytes: 0,
@@ -358,7 +362,7 @@ impl Session {
                 let name = u16::try_from(slots.all.len() + 1)
                     .ok()
                     .filter(|_| slots.all.len() < MOST_SLOTS);
-                let Some(slot) = name.and_then(|name| Slot::map(name, self.is_counting())) else {
+                let Some(slot) = name.and_then(|name| Slot::map(name, self.settings.mode)) else {
                     self.unslotted_losses.fetch_add(1, Ordering::Relaxed);
                     return None;
                 };

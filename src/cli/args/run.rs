@@ -32,7 +32,8 @@ pub(crate) struct RunArguments {
     #[arg(short, long)]
     pub(crate) force: bool,
 
-    /// How much is recorded: totals and histograms alone, or exact call sites, live bytes and peak as well [default: sites]
+    /// How much is recorded: totals and histograms alone (counts), exact call sites, live bytes and peak as well, or in the
+    /// capture also every event in its order (events) [default: sites]
     #[arg(long)]
     pub(crate) mode: Option<Mode>,
 
@@ -62,6 +63,7 @@ pub(crate) struct RunArguments {
 pub(crate) enum Mode {
     Sites,
     Counts,
+    Events,
 }
 
 /// What the library accepts as PYTRACE_NATIVE.

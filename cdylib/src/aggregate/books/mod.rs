@@ -281,6 +281,7 @@ impl Books {
                 self.was_paused = true;
             }
             Control::Resumed => self.paused = false,
+            Control::Clock => {}
         }
     }
 
