@@ -142,8 +142,8 @@ mod tests {
                 ["--moed", "--mode"].as_slice(),
             ),
             (
-                &["pytrace", "run", "--mode", "events", "x"],
-                &["'events'", "possible values: sites, counts]"],
+                &["pytrace", "run", "--mode", "all", "x"],
+                &["'all'", "possible values: sites, counts, events]"],
             ),
             (
                 &["pytrace", "run", "--depth", "9999", "x"],

@@ -122,8 +122,8 @@ fn bad_command_lines_get_one_line() {
         (["run"].as_slice(), "<CMD>..."),
         (&["run", "--moed", "counts", "true"], "'--mode'"),
         (
-            &["run", "--mode", "events", "true"],
-            "possible values: sites, counts]",
+            &["run", "--mode", "all", "true"],
+            "possible values: sites, counts, events]",
         ),
         (
             &["run", "--native", "all", "true"],

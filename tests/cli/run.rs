@@ -110,17 +110,17 @@ fn options_become_settings_and_the_rest_of_the_environment_stays() {
 #[test]
 fn a_refused_setting_is_the_only_thing_said() {
     let answer = Pytrace::new("run")
-        .set("PYTRACE_MODE", "events")
+        .set("PYTRACE_MODE", "all")
         .words(["-c", "import sys; sys.exit(5)"])
         .run();
     assert_eq!(answer.code(), 5);
     assert!(
         answer
             .only_line()
-            .starts_with("PYTRACE_MODE=events is not accepted")
+            .starts_with("PYTRACE_MODE=all is not accepted")
     );
     let answer = Pytrace::new("run")
-        .set("PYTRACE_MODE", "events")
+        .set("PYTRACE_MODE", "all")
         .words(["--mode", "sites", "--summary", "none", "-c", "pass"])
         .run();
     assert_eq!((answer.code(), answer.stderr.as_str()), (0, ""));
