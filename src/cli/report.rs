@@ -1,24 +1,25 @@
 //! `pytrace report`: from the options to a report on standard output or in a file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use pytrace::analysis::{Grouping, Metric};
 use pytrace::capture::Capture;
 use pytrace::error::{Error, Result, quoted};
 use pytrace::merge::{self, Inputs, Member};
-use pytrace::report::{Report, json, text};
+use pytrace::report::{Report, collapsed, csv, json, parquet, pprof, speedscope, text};
 use pytrace::symbols::{self, Progress};
 use pytrace_model::text::{count, size};
 
-use super::args::{Format, ReportArguments};
+use super::args::{Format, ReportArguments, spelling};
 use super::progress::{ProgressLine, Watched};
 use super::terminal::Terminal;
 
 /// Writes the report; the exit status is 0.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
+    check_format(arguments)?;
     let mut line = ProgressLine::of_stderr();
     let mut read = Read::files(&arguments.files, &mut line)?;
     check_request(arguments, &read)?;
@@ -54,6 +55,32 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// Refuses what the form of the report cannot be.
+fn check_format(arguments: &ReportArguments) -> Result<()> {
+    let format = arguments.format;
+    let name = spelling(format);
+    let name = name.to_string_lossy();
+    let grouping = Grouping::from(arguments.by);
+    if format == Format::Html {
+        return Err(Error::usage(
+            "--format html is not there yet; for a page to look at, try --format speedscope (https://www.speedscope.app), \
+             or --format collapsed with flamegraph.pl",
+        ));
+    }
+    if format.is_of_stacks() && grouping != Grouping::Site {
+        return Err(Error::usage(format!(
+            "--format {name} is of whole stacks, and --by {} leaves none; leave --by out, or use --format csv",
+            grouping.name()
+        )));
+    }
+    if format.is_binary() && arguments.output.is_none() && io::stdout().is_terminal() {
+        return Err(Error::usage(format!(
+            "--format {name} is no text for a terminal; name a file with -o, or pipe it on"
+        )));
+    }
+    Ok(())
 }
 
 /// What there is to report.
@@ -106,6 +133,8 @@ fn check_request(arguments: &ReportArguments, read: &Read) -> Result<()> {
         format!("--metric {}", metric.name())
     } else if grouping != Grouping::Site {
         format!("--by {}", grouping.name())
+    } else if arguments.format.needs_sites() {
+        format!("--format {}", spelling(arguments.format).display())
     } else {
         return Ok(());
     };
@@ -126,7 +155,14 @@ fn write(
     mut out: impl Write,
 ) -> io::Result<()> {
     match format {
+        // Refused before.
+        Format::Html => {}
         Format::Json => json::write(report, &mut out)?,
+        Format::Collapsed => collapsed::write(report, &mut out)?,
+        Format::Speedscope => speedscope::write(report, &mut out)?,
+        Format::Pprof => pprof::write(report, &mut out)?,
+        Format::Csv => csv::write(report, &mut out)?,
+        Format::Parquet => parquet::write(report, &mut out)?,
         Format::Text => text::write(report, terminal.width, terminal.colour, &mut out)?,
     }
     out.flush()

@@ -1,7 +1,16 @@
 //! Reports: a capture, or several as one, in some form, to a `Write`.
 
+pub mod collapsed;
+pub mod csv;
+mod flat;
 pub mod json;
+pub mod parquet;
+pub mod pprof;
+pub mod speedscope;
+mod stacks;
 pub mod text;
+
+use pytrace_model::text::escape_name;
 
 use crate::analysis::{Grouping, Metric};
 use crate::capture::Capture;
@@ -31,5 +40,18 @@ impl Report<'_> {
             [] => self.capture.is_complete(),
             members => members.iter().all(|member| member.capture.is_complete()),
         }
+    }
+}
+
+/// What a report is about, for the title of a file: `app.py, pid 4711`.
+fn title(report: &Report<'_>) -> String {
+    let process = &report.capture.model.process;
+    let program = escape_name(match process.program.as_str() {
+        "" => "python",
+        program => program,
+    });
+    match report.members.len() {
+        0 => format!("{program}, pid {}", process.pid),
+        processes => format!("{program}, {processes} processes"),
     }
 }

@@ -4,6 +4,7 @@ mod check; // limits: exit statuses, and the forms of the answer
 mod counts; // captures without call sites
 mod diff; // captures and sets of them, and a program that does the same twice
 mod doctor; // the list of what works
+mod exports; // reports for other tools, opened by these
 mod manual; // completions, manual pages, help
 mod native; // native stacks: names from real files, stacks of every shape
 mod report; // captures made by hand: every field, every kind of bad file
@@ -143,8 +144,8 @@ fn bad_command_lines_get_one_line() {
         (&["report"], "<FILE>"),
         (&["report", "x", "--metric", "lvie"], "'live'"),
         (
-            &["report", "x", "--format", "html"],
-            "possible values: text, json]",
+            &["report", "x", "--format", "htm"],
+            "possible values: text, json, collapsed, speedscope, pprof, csv, parquet]",
         ),
         (&["reprot", "x"], "'report'"),
     ] {

@@ -16,6 +16,9 @@ use pytrace::analysis::{Grouping, Metric};
   pytrace report app.pytrace --by file --metric peak
   pytrace report captures/              all processes of a run, added up
   pytrace report app.pytrace --format json | jq '.total'
+  pytrace report app.pytrace --format collapsed --metric peak | flamegraph.pl --countname bytes > peak.svg
+  pytrace report app.pytrace --format pprof -o app.pb.gz && go tool pprof -http : app.pb.gz
+  pytrace report captures/ --format parquet -o run.parquet
 
 The JSON fields are described in docs/REPORT.md.")]
 pub(crate) struct ReportArguments {
@@ -23,7 +26,7 @@ pub(crate) struct ReportArguments {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Form of the report
+    /// Form of the report; collapsed, speedscope and pprof are for flame graphs and profilers, csv and parquet for tables
     #[arg(long, default_value = "text")]
     pub(crate) format: Format,
 
@@ -40,7 +43,7 @@ pub(crate) struct ReportArguments {
     #[arg(long, default_value = "site")]
     pub(crate) by: GroupingArgument,
 
-    /// Rows listed [default: 25 in text, all in JSON]
+    /// Rows listed [default: 25 in text, all in other forms]
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<usize>,
 }
@@ -49,6 +52,30 @@ pub(crate) struct ReportArguments {
 pub(crate) enum Format {
     Text,
     Json,
+    Collapsed,
+    Speedscope,
+    Pprof,
+    Csv,
+    Parquet,
+    #[value(hide = true)]
+    Html,
+}
+
+impl Format {
+    /// Whether it is no text.
+    pub(crate) fn is_binary(self) -> bool {
+        matches!(self, Format::Pprof | Format::Parquet)
+    }
+
+    /// Whether it holds nothing but rows.
+    pub(crate) fn needs_sites(self) -> bool {
+        !matches!(self, Format::Text | Format::Json | Format::Html)
+    }
+
+    /// Whether its rows are whole stacks, which no grouping leaves.
+    pub(crate) fn is_of_stacks(self) -> bool {
+        matches!(self, Format::Collapsed | Format::Speedscope | Format::Pprof)
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -25,7 +25,9 @@ impl Formatter for PlainStrings {
     {
         let mut written = 0;
         for (at, character) in fragment.char_indices() {
-            if is_printed(character) {
+            // A page that a report is pasted into must not end there.
+            let is_markup = character == '<' && fragment[at + 1..].starts_with(['/', '!']);
+            if is_printed(character) && !is_markup {
                 continue;
             }
             out.write_all(&fragment.as_bytes()[written..at])?;
@@ -44,14 +46,17 @@ mod tests {
 
     #[test]
     fn strings_are_plain_and_mean_the_same() {
-        let hostile = "a\u{9b}\u{7f}\u{202e}\"\n\u{e0041}é漢🐍";
+        let hostile = "<b></script><!--a\u{9b}\u{7f}\u{202e}\"\n\u{e0041}é漢🐍";
         let mut out = Vec::new();
         let mut serializer = serde_json::Serializer::with_formatter(&mut out, PlainStrings);
         hostile
             .serialize(&mut serializer)
             .expect("a vector takes it");
         let text = String::from_utf8(out).expect("JSON is UTF-8");
-        assert_eq!(text, r#""a\u009b\u007f\u202e\"\n\udb40\udc41é漢🐍""#);
+        assert_eq!(
+            text,
+            r#""<b>\u003c/script>\u003c!--a\u009b\u007f\u202e\"\n\udb40\udc41é漢🐍""#
+        );
         assert_eq!(
             serde_json::from_str::<String>(&text).expect("it is JSON"),
             hostile
