@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
-use pytrace::analysis::{Grouping, Metric};
+use pytrace::analysis::{Filter, Grouping, Metric};
 use pytrace::capture::Capture;
 use pytrace::error::{Error, Result, quoted};
 use pytrace::merge::{self, Inputs, Member};
 use pytrace::report::{Report, collapsed, csv, json, parquet, pprof, speedscope, text};
 use pytrace::symbols::{self, Progress};
-use pytrace_model::text::{count, size};
+use pytrace_model::text::{count, escape_name, size};
 
 use super::args::{Format, ReportArguments, spelling};
 use super::progress::{ProgressLine, Watched};
@@ -20,6 +20,8 @@ use super::terminal::Terminal;
 pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let format = arguments.format;
     check_format(arguments)?;
+    let filter = Filter::parse(&arguments.filter)
+        .map_err(|wanted| Error::usage(format!("--filter: {}", escape_name(&wanted))))?;
     let mut line = ProgressLine::of_stderr();
     let mut read = Read::files(&arguments.files, &mut line)?;
     check_request(arguments, &read)?;
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
         let (done, all) = (count(done as u64), count(all as u64));
         line.show(|| format!("naming native frames, {done} of {all}"));
     });
+    // After the naming: a filter may ask for native functions.
+    let left = (!filter.is_empty()).then(|| filter.apply(&mut read.capture.model));
     line.clear();
     let notes = [read.notes, naming].concat();
     for note in &notes {
@@ -36,6 +40,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let report = Report {
         capture: &read.capture,
         members: &read.members,
+        filtered: left.map(|left| (&filter, left)),
         metric: arguments.metric.into(),
         grouping: arguments.by.into(),
         top: arguments.top,
@@ -133,6 +138,8 @@ fn check_request(arguments: &ReportArguments, read: &Read) -> Result<()> {
         format!("--metric {}", metric.name())
     } else if grouping != Grouping::Site {
         format!("--by {}", grouping.name())
+    } else if !arguments.filter.is_empty() {
+        "--filter".to_owned()
     } else if arguments.format.needs_sites() {
         format!("--format {}", spelling(arguments.format).display())
     } else {

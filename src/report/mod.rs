@@ -12,7 +12,7 @@ pub mod text;
 
 use pytrace_model::text::escape_name;
 
-use crate::analysis::{Grouping, Metric};
+use crate::analysis::{Filter, Grouping, Metric, Remainder};
 use crate::capture::Capture;
 use crate::merge::Member;
 
@@ -23,6 +23,8 @@ pub struct Report<'a> {
     pub capture: &'a Capture,
     /// The processes of the whole; empty when the report is about one capture.
     pub members: &'a [Member],
+    /// What was asked of its sites, and what that left; `None` when the report is about all.
+    pub filtered: Option<(&'a Filter, Remainder)>,
     /// What rows are sorted by.
     pub metric: Metric,
     /// What one row is.
@@ -50,8 +52,12 @@ fn title(report: &Report<'_>) -> String {
         "" => "python",
         program => program,
     });
-    match report.members.len() {
+    let whole = match report.members.len() {
         0 => format!("{program}, pid {}", process.pid),
         processes => format!("{program}, {processes} processes"),
+    };
+    match report.filtered {
+        None => whole,
+        Some((filter, _)) => format!("{whole}, only {}", escape_name(&filter.to_string())),
     }
 }

@@ -471,6 +471,41 @@ fn files_that_are_no_captures_are_refused() {
 }
 
 #[test]
+fn a_filter_leaves_what_it_asks_for_and_says_so() {
+    let words = [
+        "--filter",
+        "any-function=_PyLong_New",
+        "--filter",
+        "size=..4K",
+    ];
+    let found = json_of(&small(Mode::Sites), &words);
+    let sites = found["sites"].as_array().unwrap();
+    assert_eq!((sites.len(), &sites[0]["domain"]), (1, &json!("object")));
+    assert_eq!(
+        found["filter"],
+        json!({
+            "terms": ["any-function=_PyLong_New", "size=..4K"], "sites": 2, "of_sites": 3,
+            "requested_bytes": 150, "of_requested_bytes": 1150
+        })
+    );
+    assert_eq!(found["total"]["requested_bytes"], 1150);
+    let text = report(&small(Mode::Sites).file(), &words).stdout;
+    for part in [
+        "only call sites with any-function=_PyLong_New and size=..4K\n",
+        "2 of 3 call sites, 13.0% of bytes asked for (150 B of 1.12 KiB)",
+        "call sites by bytes asked for (1 row for 2 call sites)",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    let answer = report(&small(Mode::Sites).file(), &["--filter", "flie=x"]);
+    assert_eq!(
+        answer.refusal(),
+        "--filter: no such key: flie (did you mean file?); keys are file, function, module, any-file, any-function, \
+         any-module, domain, size"
+    );
+}
+
+#[test]
 fn a_folder_is_reported_as_one() {
     let folder = |words: &[&str]| {
         Pytrace::new("report")

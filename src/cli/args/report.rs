@@ -14,6 +14,7 @@ use pytrace::analysis::{Grouping, Metric};
   pytrace report app.pytrace
   pytrace report app.pytrace --metric live --top 20
   pytrace report app.pytrace --by file --metric peak
+  pytrace report app.pytrace --filter any-module=pandas --filter size=4K..
   pytrace report captures/              all processes of a run, added up
   pytrace report app.pytrace --format json | jq '.total'
   pytrace report app.pytrace --format collapsed --metric peak | flamegraph.pl --countname bytes > peak.svg
@@ -42,6 +43,15 @@ pub(crate) struct ReportArguments {
     /// What is one row: a call site, or all sites with the same innermost Python line, function, file or module
     #[arg(long, default_value = "site")]
     pub(crate) by: GroupingArgument,
+
+    /// Report only call sites with KEY=VALUE; given several times, all have to hold. VALUE may be several, with commas
+    /// between: any of them. file, function, module: of the innermost Python line, `*` and `?` stand for other characters,
+    /// `file=pandas/*` is also the end of a path, `function=read` of a qualified name, `module=pandas` has its modules;
+    /// without Python code the module is the library that asked. any-file, any-function, any-module: the same of any frame
+    /// of the stack, native ones too. domain: raw, mem, object, malloc, mmap. size: bytes, or a range such as 512..4K, of the
+    /// mean size of a site's allocations, since single sizes are not kept by site
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<String>,
 
     /// Rows listed [default: 25 in text, all in other forms]
     #[arg(long, value_name = "N")]

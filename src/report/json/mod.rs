@@ -17,7 +17,7 @@ use pytrace_model::record::Moment;
 use serde::Serialize;
 
 use super::Report;
-use crate::analysis::{self, Grouping};
+use crate::analysis::{self, Filter, Grouping, Remainder};
 use counters::{Domains, TotalFields};
 use members::MemberFields;
 use process::{ProcessFields, QualityFields, SettingsFields};
@@ -52,6 +52,7 @@ pub fn write(report: &Report<'_>, out: impl Write) -> io::Result<()> {
         process: ProcessFields::of(report.capture),
         settings: SettingsFields::of(model),
         quality: QualityFields::of(report.capture, report.is_complete(), report.notes),
+        filter: report.filtered.map(FilterFields::of),
         processes: (!report.members.is_empty()).then(|| members::fields(report.members)),
         domains: Domains { model },
         total,
@@ -72,6 +73,8 @@ struct Document<'a> {
     settings: SettingsFields,
     quality: QualityFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<FilterFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     processes: Option<Vec<MemberFields<'a>>>,
     domains: Domains<'a>,
     total: TotalFields,
@@ -82,6 +85,27 @@ struct Document<'a> {
     timeline: Vec<TimelineFields>,
     marks: Vec<MarkFields<'a>>,
     shutdown: ShutdownFields,
+}
+
+#[derive(Serialize)]
+struct FilterFields<'a> {
+    terms: Vec<&'a str>,
+    sites: usize,
+    of_sites: usize,
+    requested_bytes: u64,
+    of_requested_bytes: u64,
+}
+
+impl<'a> FilterFields<'a> {
+    fn of((filter, left): (&'a Filter, Remainder)) -> FilterFields<'a> {
+        FilterFields {
+            terms: filter.terms().collect(),
+            sites: left.sites.0,
+            of_sites: left.sites.1,
+            requested_bytes: left.counters.0.requested_bytes,
+            of_requested_bytes: left.counters.1.requested_bytes,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -10,10 +10,10 @@ use pytrace_model::Model;
 use pytrace_model::listed::leading_domains;
 use pytrace_model::origin::Origins;
 use pytrace_model::summary::{self, Style};
-use pytrace_model::text::{count, duration, escape_name};
+use pytrace_model::text::{count, duration, escape_name, percent, size};
 
 use super::Report;
-use crate::analysis::Grouping;
+use crate::analysis::{Grouping, Remainder};
 use crate::capture::{Capture, Ending};
 use list::List;
 use row::write_words;
@@ -57,6 +57,13 @@ pub fn write(
     }
     out.write_all(head.as_bytes())?;
     marks(model, &mut out)?;
+    if let Some((filter, left)) = report.filtered {
+        writeln!(out)?;
+        let tones = row::Tones { colour };
+        let heading = format!("only call sites with {}", escape_name(&filter.to_string()));
+        writeln!(out, "{}", tones.strong(&heading))?;
+        write_words(&share(report, &left), width, &mut out)?;
+    }
     if model.has_live_table() {
         lists(report, style, &mut out)?;
     }
@@ -88,6 +95,23 @@ fn lists(report: &Report<'_>, mut style: Style, mut out: &mut impl Write) -> io:
         mappings.write(width, colour, &mut out)?;
     }
     leading.about_addresses(width, &mut out)
+}
+
+/// What part a filter left: `12 of 3,456 call sites, 38.2% of bytes asked for (1.20 MiB of 3.14 MiB); …`
+fn share(report: &Report<'_>, left: &Remainder) -> String {
+    let metric = report.metric;
+    let (kept, all) = (metric.of(&left.counters.0), metric.of(&left.counters.1));
+    let number = if metric.is_bytes() { size } else { count };
+    let (sites, of_sites) = left.sites;
+    format!(
+        "{} of {} call sites, {} of {} ({} of {}); what stands above is of all",
+        count(sites as u64),
+        count(of_sites as u64),
+        percent(kept, all),
+        metric.meaning(),
+        number(kept),
+        number(all),
+    )
 }
 
 /// What the summary cannot know: whether a process without an end is still there.
