@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::fast_map::FastMap;
+
 use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::{Counters, Domain, Frame};
 
@@ -28,12 +30,13 @@ pub struct SiteGroup {
 /// [`Model::native_names`] before it make more frames equal, those added to [`Model::inlined`] tell more apart.
 pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
     let stacks = stack_identities(model, &frame_identities(model));
-    let mut row_of_key = BTreeMap::new();
+    let mut row_of_key = FastMap::default();
     let mut groups: Vec<SiteGroup> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
         let stack = site.stack.index().and_then(|row| stacks.get(row));
+        let stack = stack.map_or(0, |row| u64::from(*row) + 1);
         let row = *row_of_key
-            .entry((site.domain, stack.copied()))
+            .entry(stack << 3 | site.domain as u64)
             .or_insert_with(|| {
                 groups.push(SiteGroup {
                     domain: site.domain,
@@ -50,15 +53,35 @@ pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
 }
 
 /// For each stack, the first row of the stacks that a reader cannot tell from it, given the same for the frames.
+///
+/// Rows of the tree are distinct, so two of them are alike only if their frames are two that look alike, or their callers' are, and so on: the others, nearly all in
+/// most captures, need not be looked up.
 pub fn stack_identities(model: &Model, frames: &[u32]) -> Vec<u32> {
+    let mut has_twin = vec![false; frames.len()];
+    for (row, first) in frames.iter().enumerate() {
+        if *first as usize != row {
+            has_twin[row] = true;
+            has_twin[*first as usize] = true;
+        }
+    }
+    let index = |handle: Option<usize>| handle.map_or(0, |row| row as u64 + 1);
+    let mut nodes = FastMap::default();
+    let mut may_have_twin = vec![false; model.stacks.len()];
     // A parent comes before its children, so its own identity is known when theirs is asked for.
     let mut stacks: Vec<u32> = Vec::with_capacity(model.stacks.len());
-    let mut nodes = BTreeMap::new();
     for (row, stack) in model.stacks.iter().enumerate() {
-        let parent = stack.parent.index().and_then(|row| stacks.get(row));
-        let frame = stack.frame.index().and_then(|row| frames.get(row));
-        let key = (parent.copied(), frame.copied());
-        stacks.push(*nodes.entry(key).or_insert(row as u32));
+        let parent = stack.parent.index().filter(|parent| *parent < row);
+        let frame = stack.frame.index().filter(|frame| *frame < frames.len());
+        may_have_twin[row] = parent.is_some_and(|parent| may_have_twin[parent])
+            || frame.is_none_or(|frame| has_twin[frame]);
+        let own = row as u32;
+        stacks.push(if may_have_twin[row] {
+            let caller = index(parent.map(|parent| stacks[parent] as usize));
+            let callee = index(frame.map(|frame| frames[frame] as usize));
+            *nodes.entry(caller << 32 | callee).or_insert(own)
+        } else {
+            own
+        });
     }
     stacks
 }
@@ -170,6 +193,7 @@ pub fn add(sum: &mut Counters, counters: &Counters) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pytrace_format::record::Stack;
     use pytrace_format::synth::Synth;
 
     fn one(allocations: u64) -> Counters {
@@ -186,6 +210,55 @@ mod tests {
             .iter()
             .for_each(|record| model.apply(record.clone()).unwrap());
         model
+    }
+
+    #[test]
+    fn identities_are_those_of_a_plain_search_through_all_pairs() {
+        let mut random: u64 = 5;
+        let mut below = |limit: u32| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 33) as u32 % limit
+        };
+        for _ in 0..50 {
+            let frames: Vec<u32> = (0..40)
+                .map(|row| if below(3) == 0 { below(row + 1) } else { row })
+                .collect();
+            let first: Vec<u32> = frames.iter().map(|frame| frames[*frame as usize]).collect();
+            let frames: Vec<u32> = first
+                .iter()
+                .map(|frame| first.iter().position(|other| other == frame).unwrap() as u32)
+                .collect();
+            let mut model = Model::default();
+            for _ in 0..400 {
+                let rows = model.stacks.len() as u32;
+                let stack = Stack {
+                    parent: StackId(below(rows.min(60) + 1)),
+                    frame: FrameId(1 + below(40)),
+                };
+                if !model.stacks.contains(&stack) {
+                    model.stacks.push(stack);
+                }
+            }
+            let mut plain: Vec<u32> = Vec::new();
+            let key = |plain: &[u32], stack: &Stack| {
+                let parent = stack.parent.index().map(|row| plain[row]);
+                (parent, frames[stack.frame.index().unwrap()])
+            };
+            for (row, stack) in model.stacks.iter().enumerate() {
+                let same =
+                    (0..row).find(|at| key(&plain, &model.stacks[*at]) == key(&plain, stack));
+                plain.push(same.map_or(row, |at| plain[at] as usize) as u32);
+            }
+            assert_eq!(stack_identities(&model, &frames), plain);
+            assert!(
+                plain
+                    .iter()
+                    .enumerate()
+                    .any(|(row, first)| row as u32 != *first)
+            );
+        }
     }
 
     #[test]
