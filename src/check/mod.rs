@@ -20,7 +20,7 @@ pub mod text;
 
 use pytrace_model::Model;
 use pytrace_model::record::{Domain, Scope};
-use pytrace_model::text::count;
+use pytrace_model::text::{count, escape_name};
 
 use crate::capture::Capture;
 use crate::error::{Error, Result};
@@ -165,7 +165,7 @@ fn notes(model: &Model, baseline: Option<&Capture>) -> Vec<String> {
     let Some(baseline) = baseline.map(|baseline| &baseline.model) else {
         return notes;
     };
-    let [old, new] = [baseline, model].map(|model| &model.process.python_version);
+    let [old, new] = [baseline, model].map(|model| escape_name(&model.process.python_version));
     if old != new {
         notes.push(format!(
             "the baseline is of Python {old}, the capture of {new}"

@@ -100,7 +100,12 @@ fn what_is_measured_may_be_the_limit_and_no_more() {
 
 #[test]
 fn a_baseline_is_compared_by_function_so_that_lines_may_move() {
-    let old = capture(&program("app.py", 600, 20));
+    let mut old = program("app.py", 600, 20);
+    old.record(Record::Process(Process {
+        python_version: "3.11\u{1b}".into(),
+        ..Process::default()
+    }));
+    let old = capture(&old);
     let new = capture(&program("app.py", 640, 30));
     let limits = |percent| {
         let tolerance = Tolerance::parse(percent).unwrap();
@@ -108,6 +113,8 @@ fn a_baseline_is_compared_by_function_so_that_lines_may_move() {
     };
     let verdict = Verdict::of(&new, Some(&old), limits("4%")).unwrap();
     assert!(verdict.is_good(), "{verdict:?}");
+    let note = r"the baseline is of Python 3.11\x1b, the capture of 3.12.1";
+    assert_eq!(verdict.notes, [note]);
     let verdict = Verdict::of(&new, Some(&old), limits("3.9%")).unwrap();
     assert_eq!(verdict.findings.len(), 4);
     assert_eq!(

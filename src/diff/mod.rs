@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use pytrace_model::Model;
 use pytrace_model::record::{Counters, Domain, Scope, SizeBucket};
+use pytrace_model::text::escape_name;
 use pytrace_model::union::Union;
 
 use crate::analysis::Metric;
@@ -259,7 +260,7 @@ fn notes(before: &Side, after: &Side, knows_live: bool) -> Vec<String> {
         }
     };
     compare("the version of Python", &|model| {
-        model.process.python_version.clone()
+        escape_name(&model.process.python_version)
     });
     compare("the allocator", &|model| {
         model.process.allocator.name().to_string()

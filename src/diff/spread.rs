@@ -87,6 +87,11 @@ impl Spread {
         }
     }
 
+    /// How far a run was from the median at most.
+    pub fn farthest(self) -> u64 {
+        (self.most - self.median).max(self.median - self.least)
+    }
+
     fn width(self) -> u64 {
         self.most - self.least
     }

@@ -166,6 +166,11 @@ fn rows_add_up_to_the_difference_of_the_totals() {
     );
 }
 
+/// Without the gaps of a table.
+fn squeezed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn sets_tell_what_is_outside_of_their_own_spread() {
     let runs = |noisy: [u64; 3], steady: u64| {
@@ -174,6 +179,15 @@ fn sets_tell_what_is_outside_of_their_own_spread() {
     let old = runs([100, 120, 140], 10);
     let difference = difference(&old, &runs([110, 150, 130], 11));
     assert_eq!(kinds(&difference), [kind("steady", "grew", false, 1)]);
+    let text = text_of(&difference);
+    let total = "130 B (110 B … 150 B)  141 B (121 B … 161 B)    same  within the runs' own spread";
+    assert!(squeezed(&text).contains(&squeezed(total)), "{text}");
+    let huge = [1 << 30, (1 << 30) + 1].map(|size| program(&[("huge", 1, 9, size)]));
+    let text = text_of(&self::difference(
+        &huge,
+        &[program(&[("huge", 1, 9, 1 << 31)])],
+    ));
+    assert!(text.contains("1.00 GiB (± 1 B)"), "{text}");
     let same = self::difference(&old, &runs([105, 125, 145], 10));
     assert!(same.is_nothing());
     assert!(text_of(&same).contains("no difference outside of the runs' own spread"));
@@ -183,7 +197,7 @@ fn sets_tell_what_is_outside_of_their_own_spread() {
 fn what_the_sides_do_not_share_is_said_or_refused() {
     let mut other = program(&[("f", 1, 9, 10)]);
     other.record(Record::Process(Process {
-        python_version: "3.13.0".into(),
+        python_version: "3.13.0\u{1b}[31m".into(),
         ..Process::default()
     }));
     let difference = difference(&[program(&[("f", 1, 9, 10)])], &[other]);
@@ -192,7 +206,7 @@ fn what_the_sides_do_not_share_is_said_or_refused() {
         difference
             .notes
             .iter()
-            .any(|note| note.contains("3.13.0 after")),
+            .any(|note| note.contains(r"3.13.0\x1b[31m after")),
         "{:?}",
         difference.notes
     );

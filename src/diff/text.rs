@@ -337,7 +337,10 @@ fn change_cells(metric: Metric, change: Change) -> [String; 3] {
         let part = u64::try_from(change.difference().unsigned_abs()).unwrap_or(u64::MAX);
         let share = match change.before.median {
             0 => String::new(),
-            before => format!("{}{}", sign(change), percent(part, before)),
+            before => match percent(part, before) {
+                share if share.starts_with('<') => share,
+                share => format!("{}{share}", sign(change)),
+            },
         };
         [signed(metric, change), share, String::new()]
     } else {
@@ -370,16 +373,17 @@ fn sign(change: Change) -> &'static str {
     }
 }
 
-/// The median, and the range where there is one: `12.3 KiB (12.1 KiB … 12.5 KiB)`.
+/// The median, and the range where there is one: `12.3 KiB (12.1 KiB … 12.5 KiB)`; how wide it is where that says more:
+/// `154 MiB (± 436 B)`.
 fn spread(metric: Metric, spread: Spread) -> String {
     let median = amount(metric, spread.median);
-    match spread.least == spread.most {
-        true => median,
-        false => format!(
-            "{median} ({} … {})",
-            amount(metric, spread.least),
-            amount(metric, spread.most)
-        ),
+    let (least, most) = (amount(metric, spread.least), amount(metric, spread.most));
+    if spread.least == spread.most {
+        median
+    } else if least == most {
+        format!("{median} (± {})", amount(metric, spread.farthest()))
+    } else {
+        format!("{median} ({least} … {most})")
     }
 }
 
