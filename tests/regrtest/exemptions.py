@@ -15,18 +15,19 @@ class Malformed(Exception):
 
 @dataclass(frozen=True)
 class Exemption:
-    """`subject` is a pattern for a difference's subject; `versions` are `3.11` and the like, none for all; `what` is a pattern for
+    """`subject` is a pattern for a difference's subject; `versions` are `3.11` and the like, none for all; `what` are patterns for
     what differs.
     """
 
     subject: str
     reason: str
     versions: tuple = ()
-    what: str = "*"
+    what: tuple = ("*",)
 
     def covers(self, difference, version):
         is_version = not self.versions or version in self.versions
-        return is_version and fnmatchcase(difference.subject, self.subject) and fnmatchcase(difference.what, self.what)
+        is_what = any(fnmatchcase(difference.what, pattern) for pattern in self.what)
+        return is_version and is_what and fnmatchcase(difference.subject, self.subject)
 
 
 def parse(text):
@@ -34,7 +35,9 @@ def parse(text):
     try:
         entries = tomllib.loads(text).get("exempt", [])
         found = [
-            Exemption(entry["subject"], entry["reason"], tuple(entry.get("versions", ())), entry.get("what", "*"))
+            Exemption(
+                entry["subject"], entry["reason"], tuple(entry.get("versions", ())), tuple(entry.get("what", ("*",)))
+            )
             for entry in entries
         ]
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:

@@ -10,7 +10,7 @@ HANG = "hang"
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
 _FAILURE = re.compile(r"^(?:ERROR|FAIL): (\S.*)$", re.MULTILINE)
-_WARNING = re.compile(r"^Warning -- (.+)$", re.MULTILINE)
+_WARNING = re.compile(r"^Warning -- (\S.+)$", re.MULTILINE)
 _FORK = "use of fork() may lead to deadlocks"
 
 

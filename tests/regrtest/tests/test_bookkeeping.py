@@ -48,7 +48,7 @@ class Exemptions(unittest.TestCase):
         self.assertEqual(exemptions.split([inside], known, "3.12"), ([inside], []))
 
     def test_an_exemption_may_cover_one_difference_of_a_subject(self):
-        known = exemptions.parse(ENTRY + 'what = "*3 open files*"\n')
+        known = exemptions.parse(ENTRY + 'what = ["*3 open files*"]\n')
         line, hang = (Difference("complaint", "test.test_x.f", what) for what in ("of 3 open files.", "hang"))
         self.assertEqual(exemptions.split([line, hang], known, "3.13"), ([hang], [line]))
 
