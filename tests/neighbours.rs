@@ -34,7 +34,7 @@ fn check(interpreter: &Interpreter, package: &str, ways: &[(&str, &str)]) {
         assert_eq!(outcome.stdout, plain.stdout, "{name}={value}");
         for capture in outcome.captures() {
             let report = match *value {
-                "counts" => Report::of(&capture), // it has no call sites
+                "counts" => Report::of(&capture),            // it has no call sites
                 _ => Report::of_largest_live(&capture, 100), // all of the stacks would be gigabytes
             };
             assert_eq!(report.quality.lost_events, 0, "{name}={value}");
