@@ -390,7 +390,7 @@ fn text_keeps_its_numbers_within_the_width() {
     synth.site(Domain::Mem, stack, everything);
     for words in [
         [].as_slice(),
-        &["--by", "line"],
+        &["--by", "function"],
         &["--metric", "temporary", "--by", "module"],
     ] {
         let text = report(&synth.file(), words).stdout;
@@ -468,6 +468,53 @@ fn files_that_are_no_captures_are_refused() {
         answer.refusal(),
         "the folder '.' holds no capture (*.pytrace); name one that a traced program wrote to"
     );
+}
+
+#[test]
+fn lines_stand_in_their_source_unless_it_has_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.py");
+    let source: Vec<_> = (1..20)
+        .map(|line| format!("\ttext {line} \u{1b}[31m"))
+        .collect();
+    std::fs::write(&path, source.join("\n")).unwrap();
+    let listing = |started_at_unix_ns: u64| {
+        let mut synth = Synth::new();
+        synth.record(Record::Process(Process {
+            started_at_unix_ns,
+            ..Process::default()
+        }));
+        for line in [5, 12] {
+            let frame = synth.python("f", path.to_str().unwrap(), line);
+            let stack = synth.stack(&[frame]);
+            synth.site(Domain::Mem, stack, counters(1, u64::from(line)));
+        }
+        report(&synth.file(), &["--by", "line"]).stdout
+    };
+    let text = listing(4_000_000_000_000_000_000);
+    for part in [
+        "lines by bytes asked for, in their files (2 of 2; more with --top)\n",
+        "allocated      live   at peak  line\n",
+        "\n      5 B       5 B       5 B      5      text 5 \\x1b[31m\n",
+        "\n                                   7      text 7 \\x1b[31m\n",
+        "\n                                   ⋮\n",
+        "\n                                  10      text 10 ",
+        "\n     12 B      12 B      12 B     12      text 12 ",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    assert!(
+        !text.contains("text 8 ") && !text.contains("text 15 "),
+        "{text}"
+    );
+    let text = listing(1);
+    for part in [
+        "without its text: the file has changed since the program was started",
+        "\n      5 B       5 B       5 B      5\n",
+    ] {
+        assert!(text.contains(part), "{part:?} in\n{text}");
+    }
+    assert!(!text.contains("text 5"), "{text}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use pytrace::analysis::{Grouping, Metric};
   pytrace report app.pytrace
   pytrace report app.pytrace --metric live --top 20
   pytrace report app.pytrace --by file --metric peak
+  pytrace report app.pytrace --by line  the source, with bytes beside its lines
   pytrace report app.pytrace --filter any-module=pandas --filter size=4K..
   pytrace report captures/              all processes of a run, added up
   pytrace report app.pytrace --format json | jq '.total'

@@ -1,6 +1,7 @@
 //! The text report: the summary that the traced program prints, then more rows, with whole stacks.
 
 mod list;
+mod listing;
 mod processes;
 pub(crate) mod row;
 
@@ -9,6 +10,7 @@ use std::io::{self, Write};
 use pytrace_model::Model;
 use pytrace_model::listed::leading_domains;
 use pytrace_model::origin::Origins;
+use pytrace_model::record::Domain;
 use pytrace_model::summary::{self, Style};
 use pytrace_model::text::{count, duration, escape_name, percent, size};
 
@@ -87,14 +89,28 @@ fn lists(report: &Report<'_>, mut style: Style, mut out: &mut impl Write) -> io:
         out.write_all(lines.as_bytes())?;
     }
     let is_leading = leading_domains(model);
+    if report.grouping == Grouping::Line {
+        let top = report.top.unwrap_or(ROWS);
+        listing::write(report, is_leading, top, width, row::Tones { colour }, out)?;
+        let mappings = List::beside(report, is_beside(model), report.top.unwrap_or(MAPPINGS));
+        return match mappings.is_empty() {
+            true => Ok(()),
+            false => mappings.write(width, colour, out),
+        };
+    }
     let leading = List::leading(report, &origins, &is_leading, report.top.unwrap_or(ROWS));
     leading.write(width, colour, &mut out)?;
-    let is_beside = |domain| !is_leading(domain);
-    let mappings = List::beside(report, is_beside, report.top.unwrap_or(MAPPINGS));
+    let mappings = List::beside(report, is_beside(model), report.top.unwrap_or(MAPPINGS));
     if !mappings.is_empty() {
         mappings.write(width, colour, &mut out)?;
     }
     leading.about_addresses(width, &mut out)
+}
+
+/// Which domains stand beside those that lists lead with.
+fn is_beside(model: &Model) -> impl Fn(Domain) -> bool + use<> {
+    let is_leading = leading_domains(model);
+    move |domain| !is_leading(domain)
 }
 
 /// What part a filter left: `12 of 3,456 call sites, 38.2% of bytes asked for (1.20 MiB of 3.14 MiB); …`
