@@ -105,8 +105,8 @@ fn bad_requests_get_one_line() {
     }
 }
 
-/// What a program without threads asks for is the same in every run, call site by call site. What stays live of it is not:
-/// docs/DIFF.md says why.
+/// A program without threads allocates as often in every run, call site by call site. How long texts of process ids and numbers made of
+/// addresses are, and what stays live, is not the same: docs/DIFF.md says why.
 #[test]
 fn a_deterministic_program_asks_for_the_same_twice() {
     const CODE: &str = "
@@ -133,12 +133,7 @@ kept = json.loads(text), re.findall(r'(\\d+)', text)
     let found: Value = serde_json::from_str(&answer.stdout).expect("the answer is JSON");
     assert!(found["sites_compared"].as_u64().unwrap_or(0) > 500);
     let sites = found["sites"].as_array().expect("sites are compared");
-    for name in [
-        "allocations",
-        "reallocations",
-        "requested_bytes",
-        "served_bytes",
-    ] {
+    for name in ["allocations", "reallocations"] {
         let is_same = |numbers: &Value| numbers[name]["changed"] == false;
         for (domain, numbers) in found["domains"].as_object().expect("domains by name") {
             assert!(is_same(numbers), "{name} of {domain}: {}", numbers[name]);
@@ -146,10 +141,8 @@ kept = json.loads(text), re.findall(r'(\\d+)', text)
         let other = sites.iter().find(|site| !is_same(site));
         assert!(other.is_none(), "{name}: {}", other.unwrap_or(&Value::Null));
     }
-    assert!(
-        sites.iter().all(|site| site["kind"] == "changed"),
-        "{sites:?}"
-    );
+    let is_new = |site: &&Value| site["kind"] == "appeared" || site["kind"] == "vanished";
+    assert_eq!(sites.iter().find(is_new), None);
 }
 
 fn traced(capture: &Path, code: &str) -> Answer {
