@@ -29,14 +29,18 @@ mod counts;
 mod events;
 mod hooks;
 mod lifecycle;
+#[cfg(all(test, feature = "loom"))]
+mod models;
 mod output;
 mod python;
 mod record;
 mod session;
 mod settings;
 mod stack;
+mod sync;
 mod sys;
 mod thread;
+mod watch;
 
 /// Runs when the loader has loaded the library, before the program's `main`.
 #[cfg(not(test))]

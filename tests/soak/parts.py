@@ -52,6 +52,12 @@ PARTS = [
     _tests("limits", "little address space in 17 steps; a run of 40 million events", "f64_", "f66_"),
     _tests("neighbours", "other libraries and tools in one process with the tracer", "neighbours::"),
     Part(
+        "models",
+        "the hand-over of buffers, cuts of growing streams, the lock, waking and leaving of the background thread: "
+        "every interleaving with 3 preemptions",
+        ("cargo", "test", "--package", "pytrace-preload", "--lib", "--features", "loom", "models::"),
+    ),
+    Part(
         "exit_latency",
         "300 ends with 32 daemon threads allocating, traced and not in turn",
         (sys.executable, "-m", "tests.soak.exit_latency", "300"),

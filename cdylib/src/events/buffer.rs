@@ -6,13 +6,19 @@ use core::ptr::NonNull;
 
 use super::event::{Event, MOST_PER_CALL};
 use crate::sys::heap;
+use crate::watch::Watch;
 
 /// Size and alignment of a buffer, bytes.
-pub(crate) const SIZE: usize = 64 << 10;
+pub(crate) const SIZE: usize = if cfg!(feature = "loom") {
+    4 << 10
+} else {
+    64 << 10
+};
 
 /// What stands in front of the events.
 #[repr(C, align(64))]
 pub(super) struct Header {
+    watch: Watch,
     /// The one behind it, while it waits in a row of buffers.
     next: Option<Buffer>,
     /// The slot whose thread fills it.
@@ -49,7 +55,17 @@ impl Buffer {
                 heap::unmap(end as *mut u8, raw_end - end);
             }
         }
-        NonNull::new(base as *mut Header).map(Buffer)
+        let buffer = NonNull::new(base as *mut Header).map(Buffer)?;
+        // SAFETY: fresh pages, which nobody else knows.
+        unsafe { (&raw mut (*buffer.header()).watch).write(Watch::new()) };
+        Some(buffer)
+    }
+
+    /// The watch over the buffer, for the models.
+    #[inline(always)]
+    pub(crate) fn watch(self) -> Watch {
+        // SAFETY: written when the buffer was mapped, and only read since.
+        unsafe { (*self.0.as_ptr()).watch }
     }
 
     /// The buffer with this header; `None` for null.
@@ -63,12 +79,14 @@ impl Buffer {
 
     /// Puts another one behind it in a row. The caller owns it.
     pub(super) fn set_next(self, next: Option<Buffer>) {
+        self.watch().header_written();
         // SAFETY: the caller owns the buffer.
         unsafe { (*self.0.as_ptr()).next = next };
     }
 
     /// The one behind it in a row. The caller owns it.
     pub(super) fn next(self) -> Option<Buffer> {
+        self.watch().header_read();
         // SAFETY: the caller owns the buffer; a null pointer, as fresh pages have, is `None`.
         unsafe { (*self.0.as_ptr()).next }
     }
@@ -80,9 +98,12 @@ impl Buffer {
 
     /// Makes the buffer the `index`-th of a slot. The caller owns it.
     pub(crate) fn assign(self, slot: u16, index: u64) {
+        let watch = self.watch();
+        watch.header_written();
         // SAFETY: the caller owns the buffer, so nobody else reads its header.
         unsafe {
             self.0.write(Header {
+                watch,
                 next: None,
                 slot,
                 index,
@@ -93,12 +114,14 @@ impl Buffer {
 
     /// The slot whose thread fills or filled it.
     pub(crate) fn slot(self) -> u16 {
+        self.watch().header_read();
         // SAFETY: written by `assign` before the buffer was published, and stable since.
         unsafe { (*self.0.as_ptr()).slot }
     }
 
     /// Position in the slot's sequence of buffers.
     pub(crate) fn index(self) -> u64 {
+        self.watch().header_read();
         // SAFETY: as for `slot`.
         unsafe { (*self.0.as_ptr()).index }
     }
@@ -110,18 +133,23 @@ impl Buffer {
 
     /// The last place from which everything that one call writes still fits.
     pub(crate) fn limit(self) -> *mut Event {
+        if cfg!(feature = "loom") {
+            return self.first().wrapping_add(1); // a model cannot fill a real one
+        }
         (self.0.as_ptr() as usize + SIZE - (MOST_PER_CALL + 1) * size_of::<Event>()) as *mut Event
     }
 
     /// Notes how many events a full buffer holds, before it is handed over.
     pub(crate) fn close(self, cursor: *mut Event) {
         let events = (cursor as usize - self.first() as usize) / size_of::<Event>();
+        self.watch().header_written();
         // SAFETY: the caller owns the buffer.
         unsafe { (*self.0.as_ptr()).events = events };
     }
 
     /// Events in a buffer that was handed over.
     pub(crate) fn events(self) -> usize {
+        self.watch().header_read();
         // SAFETY: written by `close` before the hand-over.
         unsafe { (*self.0.as_ptr()).events }
     }
@@ -131,6 +159,7 @@ impl Buffer {
     /// # Safety
     /// The first `end` events were written and published, and the buffer is not recycled while the slice lives.
     pub(crate) unsafe fn published<'a>(self, end: usize) -> &'a [Event] {
+        self.watch().events_read(end);
         // SAFETY: the caller's promise.
         unsafe { core::slice::from_raw_parts(self.first(), end) }
     }

@@ -17,7 +17,7 @@
 //! published before the others were read. If y is in an earlier one, its thread read the word before it was `(s, o)`,
 //! so x was published before the cut began.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 const NUMBER_SHIFT: u32 = 16;
 
@@ -27,7 +27,13 @@ const NUMBER_SHIFT: u32 = 16;
 pub(crate) struct Segments(AtomicU64);
 
 impl Segments {
+    #[cfg(not(feature = "loom"))]
     pub(crate) const fn new() -> Self {
+        Segments(AtomicU64::new(0))
+    }
+
+    #[cfg(feature = "loom")]
+    pub(crate) fn new() -> Self {
         Segments(AtomicU64::new(0))
     }
 
@@ -69,7 +75,7 @@ impl Segments {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

@@ -5,7 +5,7 @@
 
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use pytrace_format::record::Mode;
 
@@ -14,10 +14,17 @@ use super::event::{Control, Event};
 use super::segment::Segments;
 use crate::counts;
 use crate::stack::cache::StackCache;
+use crate::sync::{AtomicPtr, Ordering};
 use crate::sys::{clock, heap};
+use crate::watch;
 
 /// The order of events between threads.
+#[cfg(not(feature = "loom"))]
 pub(crate) static SEGMENTS: Segments = Segments::new();
+#[cfg(feature = "loom")]
+loom::lazy_static! {
+    pub(crate) static ref SEGMENTS: Segments = Segments::new();
+}
 
 /// One thread's slot.
 #[repr(C, align(128))]
@@ -135,6 +142,7 @@ impl Slot {
                 None => return self.lose(1),
             }
         }
+        watch::event_written(cursor);
         // SAFETY: at most `limit`, from where all that one call writes fits; the buffer is this thread's.
         let next = unsafe {
             event.write_to(cursor);
@@ -151,6 +159,8 @@ impl Slot {
         let Some(cursor) = self.prepare() else {
             return self.lose(1);
         };
+        watch::event_written(cursor);
+        watch::event_written(cursor.wrapping_add(1));
         // SAFETY: as in `append`: `prepare` left room for all that one call writes.
         let next = unsafe {
             cursor.write(prefix);
@@ -194,6 +204,7 @@ impl Slot {
     /// Appends an event for which `prepare` has seen to room.
     fn append_mark(&self, event: Event) {
         let cursor = self.cursor.load(Ordering::Relaxed);
+        watch::event_written(cursor);
         // SAFETY: as in `append`.
         let next = unsafe {
             cursor.write(event);
@@ -204,11 +215,19 @@ impl Slot {
 
     /// Hands the full buffer over and takes an empty one.
     fn renew_buffer(&self) -> Option<()> {
+        let session = crate::session::current()?;
+        self.hand_over(|full, name, index| session.exchange(full, name, index))
+    }
+
+    /// Hands the full buffer over and takes an empty one, by way of `exchange`: full buffer, slot, the empty one's index.
+    pub(crate) fn hand_over(
+        &self,
+        exchange: impl FnOnce(Buffer, u16, u64) -> Option<Buffer>,
+    ) -> Option<()> {
         let cursor = self.cursor.load(Ordering::Relaxed);
         let full = Buffer::of_cursor(cursor)?;
         full.close(cursor);
-        let empty =
-            crate::session::current()?.exchange(full, self.name.get(), self.next_index.get())?;
+        let empty = exchange(full, self.name.get(), self.next_index.get())?;
         self.next_index.set(self.next_index.get() + 1);
         self.limit.set(limit_in(empty, self.is_timed));
         // Release: the buffer's header is seen with the cursor.

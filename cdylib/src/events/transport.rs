@@ -5,17 +5,17 @@
 //! when it is another. Empty buffers lie in places, each of which is filled and emptied by one exchange.
 
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::buffer::{Buffer, Header};
 use super::queue::Queue;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
-/// Full buffers that may wait for the aggregator: 64 MiB.
-pub(crate) const CAPACITY: usize = 1024;
+/// Full buffers that may wait for the aggregator: 64 MiB. A model has few.
+pub(crate) const CAPACITY: usize = if cfg!(feature = "loom") { 2 } else { 1024 };
 /// From this many on, producers help to aggregate when they can.
 pub(crate) const CROWDED: usize = 64;
 /// Empty buffers that are kept for reuse.
-const SPARE: usize = 128;
+const SPARE: usize = if cfg!(feature = "loom") { 1 } else { 128 };
 
 /// Both ways.
 pub(crate) struct Transport {
@@ -59,6 +59,26 @@ impl Transport {
         }
     }
 
+    /// Sends a full buffer, which the caller owns, and gives an empty one, the `index`-th of a slot. While too many wait,
+    /// `make_room` is asked; when it says no, the caller keeps its buffer.
+    pub(crate) fn exchange(
+        &self,
+        full: Buffer,
+        slot: u16,
+        index: u64,
+        mut make_room: impl FnMut() -> bool,
+    ) -> Option<Buffer> {
+        let empty = self.empty_buffer()?;
+        empty.assign(slot, index);
+        while !self.send(full) {
+            if !make_room() {
+                self.recycle(empty);
+                return None;
+            }
+        }
+        Some(empty)
+    }
+
     /// Takes all full buffers, in the order in which they were sent.
     pub(crate) fn receive(&self) -> Queue {
         let mut next = Buffer::from_header(self.latest.swap(null_mut(), Ordering::Acquire));
@@ -71,6 +91,11 @@ impl Transport {
         }
         self.waiting.fetch_sub(count, Ordering::Relaxed);
         received
+    }
+
+    /// Whether a full buffer can be received. One that is counted as waiting may be about to be sent only.
+    pub(crate) fn has_full(&self) -> bool {
+        !self.latest.load(Ordering::Relaxed).is_null()
     }
 
     /// Full buffers that wait, about.
@@ -109,7 +134,7 @@ impl Transport {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

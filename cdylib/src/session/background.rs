@@ -41,12 +41,6 @@ enum Woken {
 }
 
 impl Session {
-    pub(super) fn wake_background(&self) {
-        if self.asleep.swap(0, Ordering::SeqCst) == 1 {
-            syscall::futex_wake(&self.asleep, 1);
-        }
-    }
-
     /// Does what was asked for by [`super::state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
     /// are made without any of libc's locks, which `pthread_create` takes. Right after a fork the wish stays for later.
     pub(crate) fn attend(&self) {
@@ -62,14 +56,13 @@ impl Session {
         let Some(mut background) = self.background.try_lock() else {
             return;
         };
-        if matches!(*background, Background::Leaving(_)) && self.has_left() {
+        if matches!(*background, Background::Leaving(_)) && self.attendance.has_left() {
             self.join(&mut background);
         }
         // Asked again under the lock, which a fork takes after it has forbidden threads: none comes between it and the fork.
         if matches!(*background, Background::NotStarted) && self.may_start_threads() {
             let own = OwnWork::begin();
-            self.background_must_end.store(false, Ordering::Release);
-            self.background_left.store(0, Ordering::Release);
+            self.attendance.renew();
             *background = match sys_thread::start(background_main) {
                 Some(thread) => Background::Running(thread),
                 None => Background::Never,
@@ -99,19 +92,9 @@ impl Session {
             Background::Leaving(_) => 0, // it was waited for once
             Background::NotStarted | Background::Never => return,
         };
-        self.background_must_end.store(true, Ordering::SeqCst);
-        self.wake_background();
-        let deadline_ns = clock::monotonic_ns() + patience_ns;
-        loop {
-            if self.has_left() {
-                self.join(&mut background);
-                return;
-            }
-            let now_ns = clock::monotonic_ns();
-            if now_ns >= deadline_ns {
-                break;
-            }
-            syscall::futex_wait(&self.background_left, 0, deadline_ns - now_ns);
+        self.attendance.ask_to_end();
+        if self.attendance.wait_for_leaving(patience_ns) {
+            return self.join(&mut background);
         }
         *background = match core::mem::replace(&mut *background, Background::NotStarted) {
             Background::Running(thread) => {
@@ -123,11 +106,6 @@ impl Session {
             }
             other => other,
         };
-    }
-
-    /// Whether the background thread is at its end: it touches nothing any more.
-    fn has_left(&self) -> bool {
-        self.background_left.load(Ordering::Acquire) == 1
     }
 
     /// Joins the background thread, which is at its end.
@@ -197,9 +175,7 @@ impl Session {
                 }
             }
             super::tell_of_shortage();
-            if self.background_must_end.load(Ordering::Acquire)
-                || self.ended.load(Ordering::Acquire)
-            {
+            if self.attendance.must_end() || self.ended.load(Ordering::Acquire) {
                 return;
             }
             if self.sleep(pause_ns) == Woken::Last {
@@ -211,24 +187,19 @@ impl Session {
     /// Sleeps until there is something to do, at most `pause_ns`.
     fn sleep(&self, pause_ns: u64) -> Woken {
         let until_ns = self.now_ns() + pause_ns;
-        // SeqCst: whoever sets a wish after this sees that we sleep, and we see a wish that was set before.
-        self.asleep.store(1, Ordering::SeqCst);
         let mut woken = Woken::ForWork;
-        while self.transport.waiting() == 0
-            && !self.background_must_end.load(Ordering::SeqCst)
-            && self.asleep.load(Ordering::SeqCst) == 1
-        {
-            let rest_ns = until_ns.saturating_sub(self.now_ns());
-            if rest_ns == 0 {
-                break;
-            }
-            syscall::futex_wait(&self.asleep, 1, rest_ns.min(LOOK_NS));
-            if sys_thread::is_last(self.pid) {
+        let mut has_slept = false;
+        let next_slice_ns = || {
+            if has_slept && sys_thread::is_last(self.pid) {
                 woken = Woken::Last;
-                break;
+                return None;
             }
-        }
-        self.asleep.store(0, Ordering::Release);
+            has_slept = true;
+            let rest_ns = until_ns.saturating_sub(self.now_ns());
+            (rest_ns != 0).then_some(rest_ns.min(LOOK_NS))
+        };
+        self.attendance
+            .sleep(|| self.transport.has_full(), next_slice_ns);
         woken
     }
 }
@@ -241,8 +212,7 @@ extern "C" fn background_main(_: *mut core::ffi::c_void) -> *mut core::ffi::c_vo
             .background_thread_id
             .store(syscall::thread_id(), Ordering::Release);
         session.run_background();
-        session.background_left.store(1, Ordering::Release);
-        syscall::futex_wake(&session.background_left, 1);
+        session.attendance.leave();
     }
     drop(own);
     core::ptr::null_mut()

@@ -9,6 +9,7 @@
 //! ```
 //! Invariant: a session is never freed. A forked child abandons its parent's and begins its own.
 
+pub(crate) mod attendance;
 mod background;
 mod counting;
 mod ending;
@@ -36,6 +37,7 @@ use crate::stack::native::Rules;
 use crate::sys::lock::Lock;
 use crate::sys::{clock, file, heap, syscall};
 use crate::thread::{self, OwnWork};
+use attendance::Attendance;
 use background::Background;
 use ending::TearDown;
 pub(crate) use word::{state, state_at_fork};
@@ -113,11 +115,7 @@ pub(crate) struct Session {
     background_thread_id: AtomicU32,
     /// As many buffers as may waited for longer than a hook waits.
     saturated: AtomicBool,
-    background_must_end: AtomicBool,
-    /// 1: the background thread is at its end.
-    background_left: AtomicU32,
-    /// The background thread sleeps on it; 1: it sleeps.
-    asleep: AtomicU32,
+    attendance: Attendance,
     pub(crate) marks: Lock<Vec<Mark>>,
     /// The pools as they were walked at the end of the program.
     pub(crate) walked: Lock<Option<Pymalloc>>,
@@ -198,9 +196,7 @@ pub(crate) fn begin(
         background_started: AtomicBool::new(false),
         background_thread_id: AtomicU32::new(0),
         saturated: AtomicBool::new(false),
-        background_must_end: AtomicBool::new(false),
-        background_left: AtomicU32::new(0),
-        asleep: AtomicU32::new(0),
+        attendance: Attendance::new(),
         marks: Lock::new(Vec::new()),
         walked: Lock::new(None),
         tear_down: TearDown::default(),
@@ -404,23 +400,22 @@ impl Session {
         if heap::is_short() {
             return None;
         }
-        let empty = self.transport.empty_buffer()?;
-        empty.assign(slot, next_index);
         let mut deadline = None;
-        while !self.transport.send(full) {
-            // Full: 64 MiB of events wait. Help, or give the aggregator a moment.
+        // 64 MiB of events wait: helps, or gives the aggregator a moment.
+        let make_room = || {
             if let Some(mut aggregator) = self.aggregator.try_lock() {
                 self.pump(&mut aggregator);
-                continue;
+                return true;
             }
             let now = clock::monotonic_ns();
             if now > *deadline.get_or_insert(now + PATIENCE_NS) {
                 self.saturated.store(true, Ordering::Relaxed);
-                self.transport.recycle(empty);
-                return None;
+                return false;
             }
             syscall::yield_processor();
-        }
+            true
+        };
+        let empty = self.transport.exchange(full, slot, next_index, make_room)?;
         let helps =
             !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED;
         if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
@@ -431,7 +426,7 @@ impl Session {
         }
         self.saturated.store(false, Ordering::Relaxed);
         if self.transport.waiting() >= WORTH_WAKING {
-            self.wake_background();
+            self.attendance.wake();
         }
         Some(empty)
     }

@@ -5,9 +5,10 @@
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 
-use super::syscall;
+use super::futex::Futex;
+use super::{clock, syscall};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -16,7 +17,7 @@ const CONTENDED: u32 = 2;
 
 /// A value that one thread at a time may use.
 pub(crate) struct Lock<T> {
-    word: AtomicU32,
+    word: Futex,
     value: UnsafeCell<T>,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct LockGuard<'a, T> {
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
         Lock {
-            word: AtomicU32::new(FREE),
+            word: Futex::new(FREE),
             value: UnsafeCell::new(value),
         }
     }
@@ -59,16 +60,16 @@ impl<T> Lock<T> {
 
     /// Takes the lock, trying for about `limit_ns` at most.
     pub(crate) fn lock_within(&self, limit_ns: u64) -> Option<LockGuard<'_, T>> {
-        let deadline = super::clock::monotonic_ns().saturating_add(limit_ns);
+        let deadline = clock::monotonic_ns().saturating_add(limit_ns);
         loop {
             if let Some(guard) = self.try_lock() {
                 return Some(guard);
             }
-            if super::clock::monotonic_ns() >= deadline {
+            if clock::monotonic_ns() >= deadline {
                 return None;
             }
             let slice_ns = 1_000_000;
-            syscall::futex_wait(&self.word, CONTENDED, slice_ns);
+            self.word.wait(CONTENDED, slice_ns);
             if self.word.load(Ordering::Relaxed) != FREE {
                 syscall::yield_processor();
             }
@@ -89,7 +90,7 @@ impl<T> Lock<T> {
             core::hint::spin_loop();
         }
         while self.word.swap(CONTENDED, Ordering::Acquire) != FREE {
-            syscall::futex_wait(&self.word, CONTENDED, 1_000_000_000);
+            self.word.wait(CONTENDED, 1_000_000_000);
         }
     }
 }
@@ -113,12 +114,12 @@ impl<T> DerefMut for LockGuard<'_, T> {
 impl<T> Drop for LockGuard<'_, T> {
     fn drop(&mut self) {
         if self.lock.word.swap(FREE, Ordering::Release) == CONTENDED {
-            syscall::futex_wake(&self.lock.word, 1);
+            self.lock.word.wake();
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod file;
+pub(crate) mod futex;
 pub(crate) mod heap;
 pub(crate) mod lock;
 pub(crate) mod memory_map;

@@ -1,0 +1,90 @@
+//! What a model is played on: how far its interleavings are tried, threads that record, and a reader.
+
+use loom::thread;
+use pytrace_format::record::{Domain, Mode};
+
+use crate::aggregate::books::Books;
+use crate::aggregate::merge::Merge;
+use crate::events::buffer::Buffer;
+use crate::events::event::{Event, Kind};
+use crate::events::slot::Slot;
+use crate::events::transport::Transport;
+
+/// Tries a model's interleavings: those with so many preemptions at most, and in the soak one more.
+pub(super) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    let is_full = std::env::var("PYTRACE_SOAK").is_ok_and(|value| value == "full");
+    builder.preemption_bound = Some(preemptions + usize::from(is_full));
+    builder.check(model);
+}
+
+/// A slot, as a thread takes it.
+pub(super) fn slot(name: u16) -> &'static Slot {
+    Slot::map(name, Mode::Sites).expect("memory")
+}
+
+/// An event about the block that the models are about.
+pub(super) fn event(kind: Kind) -> Event {
+    Event::block(kind, Domain::Malloc, 16, 10, 16, false, 3)
+}
+
+/// An event about another block.
+pub(super) fn other_event(kind: Kind) -> Event {
+    Event::block(kind, Domain::Malloc, 1024, 10, 16, false, 3)
+}
+
+/// Appends an event as a hook does. False: there was no room, and the event is lost.
+pub(super) fn append(slot: &Slot, transport: &Transport, event: Event) -> bool {
+    let cursor = slot.published();
+    let is_full = Buffer::of_cursor(cursor).is_none_or(|buffer| cursor > buffer.limit());
+    if is_full {
+        let exchange = |full, name, index| transport.exchange(full, name, index, || false);
+        if slot.hand_over(exchange).is_none() {
+            return false;
+        }
+    }
+    slot.append(event);
+    true
+}
+
+/// The reading end, and the slots it reads.
+pub(super) struct Reading {
+    merge: Merge,
+    pub(super) books: Books,
+    slots: Vec<&'static Slot>,
+}
+
+impl Reading {
+    pub(super) fn of(slots: &[&'static Slot]) -> Reading {
+        Reading {
+            merge: Merge::default(),
+            books: Books::new([true; 5], false),
+            slots: slots.to_vec(),
+        }
+    }
+
+    /// Applies what was published, and looks whether the books are those of a moment that can have been: no death without its
+    /// birth, no birth where a block still lives. Returns how many events were ever applied.
+    pub(super) fn pass(&mut self, transport: &Transport) -> u64 {
+        let slots = self.slots.clone();
+        self.merge
+            .pass(|| slots, transport, &mut self.books, &mut ());
+        let quality = &self.books.quality;
+        assert_eq!(
+            (quality.unmatched_frees, quality.missed_frees),
+            (0, 0),
+            "deaths without a birth, births where a block lives"
+        );
+        quality.events
+    }
+
+    /// Whether everything that was published has been applied.
+    pub(super) fn is_drained(&self) -> bool {
+        self.slots.iter().all(|slot| self.merge.is_drained(slot))
+    }
+}
+
+/// Joins a thread of the model.
+pub(super) fn joined<T>(thread: thread::JoinHandle<T>) -> T {
+    thread.join().expect("no panic")
+}
