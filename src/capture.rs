@@ -10,7 +10,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use pytrace_format::{Decoder, FormatError};
 use pytrace_model::Model;
-use pytrace_model::record::{End, Ended, Process};
+use pytrace_model::record::{
+    Counters, End, Ended, Frame, Mark, Module, NativeName, Process, Record, Site, SizeBucket,
+    Stack, TimelinePoint,
+};
 
 use crate::error::{Error, Result, quoted};
 
@@ -87,8 +90,10 @@ impl Capture {
         });
         let mut records: u64 = 0;
         let mut trouble = None;
+        let mut budget = Budget::of_file(metadata.len());
         for record in decoder.by_ref() {
             let applied = match record {
+                Ok(record) if !budget.covers(&record) => Err(Budget::EXCEEDED.to_string()),
                 Ok(record) => model.apply(record).map_err(|error| error.to_string()),
                 Err(error) => Err(description(path, error)?),
             };
@@ -133,6 +138,49 @@ impl Capture {
         let points = model.timeline.last().map(|point| point.at_ns);
         let marks = model.marks.last().map(|mark| mark.at_ns);
         ends.max(points).max(marks).unwrap_or(0)
+    }
+}
+
+/// How much memory the rows of a capture may take: a hostile file unpacks to far more rows than a program's.
+struct Budget {
+    left_bytes: u64,
+}
+
+impl Budget {
+    /// What any file may take. Reports take up to four times as much beside.
+    const SMALLEST_BYTES: u64 = 64 << 20;
+
+    /// Bytes in memory for a byte of the file. The captures of programs take 5 to 40.
+    const MOST_TIMES: u64 = 64;
+
+    const EXCEEDED: &str =
+        "the capture is damaged: it unpacks to more rows than a capture of its length has";
+
+    fn of_file(size_bytes: u64) -> Budget {
+        let of_length = size_bytes.saturating_mul(Self::MOST_TIMES);
+        Budget {
+            left_bytes: of_length.max(Self::SMALLEST_BYTES),
+        }
+    }
+
+    /// Takes the record's row off, if there is room for it.
+    fn covers(&mut self, record: &Record) -> bool {
+        let row_bytes = match record {
+            Record::String(text) => size_of::<String>() + text.len(),
+            Record::Module(module) => size_of::<Module>() + module.build_id.len(),
+            Record::Frame(_) => size_of::<Frame>(),
+            Record::Stack(_) => size_of::<Stack>(),
+            Record::Site(_) => size_of::<Site>() + size_of::<Counters>(),
+            Record::NativeName(_) => 2 * size_of::<NativeName>(),
+            Record::Timeline(_) => size_of::<TimelinePoint>(),
+            Record::Mark(mark) => size_of::<Mark>() + mark.name.len(),
+            Record::Sizes(sizes) => sizes.buckets.len() * size_of::<SizeBucket>(),
+            // The others replace one another.
+            _ => 0,
+        };
+        let left_bytes = self.left_bytes.checked_sub(row_bytes as u64);
+        self.left_bytes = left_bytes.unwrap_or(0);
+        left_bytes.is_some()
     }
 }
 

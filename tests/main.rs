@@ -37,6 +37,7 @@ mod real_programs; // pandas, lxml, pip, http.server, unittest
 // The interface.
 mod cli; // the command line: what it accepts, says and returns
 mod control; // pause, resume, mark, flush
+mod damaged; // captures that were cut short, flipped or made to do harm
 mod events; // every event, in order: played again it gives the books
 mod settings; // PYTRACE_*: what they do, and what bad values get
 mod summary; // what is printed at the end

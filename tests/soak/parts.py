@@ -50,6 +50,11 @@ PARTS = [
         "held::",
     ),
     _tests("limits", "little address space in 17 steps; a run of 40 million events", "f64_", "f66_"),
+    _tests(
+        "damage",
+        "a capture cut at each of its first 65 536 bytes and at 10 000 random places, and 100 000 flipped bits: it is reported as far as it is good, or refused in a line",
+        "damaged::",
+    ),
     _tests("neighbours", "other libraries and tools in one process with the tracer", "neighbours::"),
     Part(
         "models",
