@@ -148,7 +148,8 @@ impl Error {
         Error::new(Kind::NotReplaced { path, source })
     }
 
-    pub(crate) fn not_opened(path: &Path, source: io::Error) -> Error {
+    /// A file that cannot be opened or read.
+    pub fn not_opened(path: &Path, source: io::Error) -> Error {
         let path = path.to_path_buf();
         Error::new(Kind::NotOpened { path, source })
     }

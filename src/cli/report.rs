@@ -1,15 +1,17 @@
 //! `pytrace report`: from the options to a report on standard output or in a file.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufReader, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 
 use pytrace::analysis::{Filter, Grouping, Metric};
 use pytrace::capture::Capture;
 use pytrace::error::{Error, Result, quoted};
 use pytrace::merge::{self, Inputs, Member};
+use pytrace::report::events::EventRows;
 use pytrace::report::{Report, collapsed, csv, json, parquet, pprof, speedscope, text};
 use pytrace::symbols::{self, Progress};
+use pytrace_model::record::Mode;
 use pytrace_model::text::{count, escape_name, size};
 
 use super::args::{Format, ReportArguments, spelling};
@@ -30,6 +32,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
         let (done, all) = (count(done as u64), count(all as u64));
         line.show(|| format!("naming native frames, {done} of {all}"));
     });
+    if arguments.events {
+        line.clear();
+        return write_events(arguments, &read, &mut line);
+    }
     // After the naming: a filter may ask for native functions.
     let left = (!filter.is_empty()).then(|| filter.apply(&mut read.capture.model));
     line.clear();
@@ -62,6 +68,53 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     Ok(0)
 }
 
+/// Writes the events of the one capture that was named.
+fn write_events(arguments: &ReportArguments, read: &Read, line: &mut ProgressLine) -> Result<u8> {
+    let model = &read.capture.model;
+    let [file] = arguments.files.as_slice() else {
+        return Err(Error::usage(
+            "--events is of one capture; name one file".to_owned(),
+        ));
+    };
+    if model.settings.mode != Mode::Events {
+        return Err(Error::usage(format!(
+            "--events needs a capture of mode events, and {} is of mode {}; trace the program again with --mode events",
+            quoted(file),
+            model.settings.mode.name()
+        )));
+    }
+    for note in &read.notes {
+        super::say(note);
+    }
+    let source = File::open(file).map_err(|source| Error::not_opened(file, source))?;
+    let mut rows = EventRows::of(model, BufReader::with_capacity(1 << 20, source));
+    let path = arguments.output.as_deref();
+    let not_written = |source| Error::not_written(path, source);
+    let title = escape_name(&model.process.program);
+    let mut write = |out: &mut dyn Write| {
+        match arguments.format {
+            Format::Parquet => parquet::write_events(&mut rows, &title, &mut *out)?,
+            _ => csv::write_events(&mut rows, &mut *out)?,
+        }
+        out.flush()
+    };
+    match path {
+        Some(path) => {
+            let file = Watched::new(File::create(path).map_err(not_written)?, line);
+            write(&mut BufWriter::new(file)).map_err(not_written)?;
+        }
+        None => write(&mut BufWriter::new(io::stdout().lock())).map_err(not_written)?,
+    }
+    line.clear();
+    if let Some(trouble) = rows.trouble().filter(|_| read.notes.is_empty()) {
+        super::say(&format!(
+            "{}: {trouble}; the events are those before",
+            quoted(file)
+        ));
+    }
+    Ok(0)
+}
+
 /// Refuses what the form of the report cannot be.
 fn check_format(arguments: &ReportArguments) -> Result<()> {
     let format = arguments.format;
@@ -73,6 +126,11 @@ fn check_format(arguments: &ReportArguments) -> Result<()> {
             "--format html is not there yet; for a page to look at, try --format speedscope (https://www.speedscope.app), \
              or --format collapsed with flamegraph.pl",
         ));
+    }
+    if arguments.events && !matches!(format, Format::Csv | Format::Parquet) {
+        return Err(Error::usage(format!(
+            "--events makes a table, and --format {name} is none; use --format csv or --format parquet"
+        )));
     }
     if format.is_of_stacks() && grouping != Grouping::Site {
         return Err(Error::usage(format!(

@@ -8,17 +8,33 @@ use std::io::{self, Write};
 use pytrace_model::text::escape_name;
 
 use super::Report;
-use super::flat::{self, COLUMNS, Cell};
+use super::events::{EVENT_COLUMNS, EventRows};
+use super::flat::{self, COLUMNS, Cell, Header};
 use super::stacks::Collapsed;
 
-/// Writes the rows.
-pub fn write(report: &Report<'_>, mut out: impl Write) -> io::Result<()> {
-    let names: Vec<_> = COLUMNS.iter().map(|(name, _)| *name).collect();
-    writeln!(out, "{}", names.join(","))?;
+/// Writes the rows of a report.
+pub fn write(report: &Report<'_>, out: impl Write) -> io::Result<()> {
     let model = &report.capture.model;
     let mut texts = Collapsed::of(model);
-    for row in flat::rows(report) {
-        for (at, cell) in flat::cells(model, &mut texts, &row).iter().enumerate() {
+    let rows = flat::rows(report).into_iter();
+    let cells = rows.map(|row| flat::cells(model, &mut texts, &row));
+    table(&COLUMNS, cells, out)
+}
+
+/// Writes the events of a capture; see [`EventRows`].
+pub fn write_events(rows: &mut EventRows<'_>, out: impl Write) -> io::Result<()> {
+    table(&EVENT_COLUMNS, std::iter::from_fn(|| rows.next_row()), out)
+}
+
+fn table(
+    columns: &[Header],
+    rows: impl Iterator<Item = Vec<Cell>>,
+    mut out: impl Write,
+) -> io::Result<()> {
+    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
+    writeln!(out, "{}", names.join(","))?;
+    for row in rows {
+        for (at, cell) in row.iter().enumerate() {
             if at > 0 {
                 out.write_all(b",")?;
             }

@@ -1,5 +1,7 @@
 //! Rows as flat tables have them: one cell a column, the same in CSV and Parquet.
 
+use std::rc::Rc;
+
 use pytrace_model::ids::StackId;
 use pytrace_model::record::Frame;
 use pytrace_model::{Model, label};
@@ -18,13 +20,16 @@ pub(super) enum Kind {
 /// What a cell holds; nothing where a row has several values, or none is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
-    Text(String),
+    Text(Rc<str>),
     Number(u64),
     Nothing,
 }
 
+/// A column: its name, and what it holds.
+pub(super) type Header = (&'static str, Kind);
+
 /// The columns: those of a site, which a group leaves empty where its sites differ, and the counters.
-pub(super) const COLUMNS: [(&str, Kind); 19] = [
+pub(super) const COLUMNS: [Header; 19] = [
     ("domain", Kind::Text),
     ("function", Kind::Text),
     ("file", Kind::Text),
@@ -105,7 +110,7 @@ pub(super) fn cells(model: &Model, texts: &mut Collapsed<'_>, row: &Row) -> Vec<
 }
 
 /// The innermost line of Python code.
-fn innermost_python(model: &Model, stack: StackId) -> RowKey {
+pub(super) fn innermost_python(model: &Model, stack: StackId) -> RowKey {
     let python = model
         .stack_frames(stack)
         .find_map(|(_, frame)| match *frame {
@@ -153,9 +158,9 @@ impl OfStack {
     }
 }
 
-fn text(text: &str) -> Cell {
+pub(super) fn text(text: &str) -> Cell {
     match text {
         "" => Cell::Nothing,
-        text => Cell::Text(text.to_owned()),
+        text => Cell::Text(text.into()),
     }
 }

@@ -140,7 +140,7 @@ fn assert_says_that_the_capture_is_cut(outcome: &Beside) {
 
 #[test]
 fn f63_full_file_system() {
-    for size in ["16k", "48k"] {
+    for size in ["4k", "16k"] {
         // `size` holds back so much that the disk is full at the start or in the middle of the capture.
         let setup = format!("mount -t tmpfs -o size={size} none ../captures");
         let make = || with_mounts(&setup, "cp -r ../captures ../saved").map(marker);
@@ -152,7 +152,7 @@ fn f63_full_file_system() {
         let [capture] = &files(&outcome.work().join("../saved"))[..] else {
             panic!("{size}: no capture was left");
         };
-        if size != "16k" {
+        if size != "4k" {
             assert!(
                 !Report::of(capture).quality.complete,
                 "{size}: the prefix is readable"
@@ -163,7 +163,7 @@ fn f63_full_file_system() {
 
 #[test]
 fn f63_limit_on_file_size() {
-    for bytes in [0, 1, 3_000, 30_000] {
+    for bytes in [0, 1, 300, 3_000] {
         let limit = format!("--fsize={bytes}");
         let outcome = beside(|| marker(Traced::command("prlimit").argument(&limit)));
         assert_eq!(outcome.said.len(), 1, "{limit}: {:?}", outcome.said);
@@ -413,7 +413,7 @@ fn f66_captures_of_long_runs() {
     let (few, small) = size_of(10_000);
     let (many, large) = size_of(scale::count(200_000, 20_000_000).into());
     assert!(many > few + 380_000, "{few} and {many} events");
-    assert!(large < small + small / 10, "{small} and {large} bytes");
+    assert!(large < small + small / 4, "{small} and {large} bytes");
 }
 
 /// An extension built with AddressSanitizer, whose runtime is preloaded first, as it demands.

@@ -15,6 +15,7 @@
 //! ```
 
 mod counted;
+mod frames;
 mod native;
 mod realistic;
 
@@ -26,6 +27,7 @@ use crate::record::{
 use crate::{Encoder, file_header};
 
 pub use counted::counted;
+pub use frames::file_of;
 pub use native::with_native_stacks;
 pub use realistic::realistic;
 

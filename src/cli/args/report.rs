@@ -21,6 +21,7 @@ use pytrace::analysis::{Grouping, Metric};
   pytrace report app.pytrace --format collapsed --metric peak | flamegraph.pl --countname bytes > peak.svg
   pytrace report app.pytrace --format pprof -o app.pb.gz && go tool pprof -http : app.pb.gz
   pytrace report captures/ --format parquet -o run.parquet
+  pytrace report app.pytrace --events --format parquet -o events.parquet
 
 The JSON fields are described in docs/REPORT.md.")]
 pub(crate) struct ReportArguments {
@@ -53,6 +54,11 @@ pub(crate) struct ReportArguments {
     /// mean size of a site's allocations, since single sizes are not kept by site
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<String>,
+
+    /// Report every event in its order, in place of call sites: with --format csv or parquet, of a capture that was made with
+    /// --mode events
+    #[arg(long, conflicts_with_all = ["by", "metric", "filter", "top"])]
+    pub(crate) events: bool,
 
     /// Rows listed [default: 25 in text, all in other forms]
     #[arg(long, value_name = "N")]

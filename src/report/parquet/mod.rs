@@ -8,7 +8,8 @@ mod thrift;
 
 use std::io::{self, Write};
 
-use super::flat::{self, COLUMNS, Cell};
+use super::events::{EVENT_COLUMNS, EventRows};
+use super::flat::{self, COLUMNS, Cell, Header};
 use super::stacks::Collapsed;
 use super::{Report, title};
 use column::Column;
@@ -20,15 +21,24 @@ const MAGIC: &[u8; 4] = b"PAR1";
 const ROWS: u64 = 1 << 20;
 const GROUP_BYTES: usize = 16 << 20;
 
-/// Writes the rows.
+/// Writes the rows of a report.
 pub fn write(report: &Report<'_>, out: impl Write) -> io::Result<()> {
-    let mut file = File::new(out)?;
+    let mut file = File::new(&COLUMNS, out)?;
     let model = &report.capture.model;
     let mut texts = Collapsed::of(model);
     for row in flat::rows(report) {
         file.row(&flat::cells(model, &mut texts, &row))?;
     }
-    file.finish(&title(report))
+    file.finish("sites", &title(report))
+}
+
+/// Writes the events of a capture; see [`EventRows`].
+pub fn write_events(rows: &mut EventRows<'_>, title: &str, out: impl Write) -> io::Result<()> {
+    let mut file = File::new(&EVENT_COLUMNS, out)?;
+    while let Some(row) = rows.next_row() {
+        file.row(&row)?;
+    }
+    file.finish("events", title)
 }
 
 /// A file that is being written.
@@ -42,9 +52,9 @@ struct File<W> {
 }
 
 impl<W: Write> File<W> {
-    fn new(mut out: W) -> io::Result<File<W>> {
+    fn new(columns: &[Header], mut out: W) -> io::Result<File<W>> {
         out.write_all(MAGIC)?;
-        let columns = COLUMNS.iter().map(|&(name, kind)| Column::new(name, kind));
+        let columns = columns.iter().map(|&(name, kind)| Column::new(name, kind));
         Ok(File {
             out,
             written_bytes: MAGIC.len() as u64,
@@ -85,13 +95,13 @@ impl<W: Write> File<W> {
         Ok(())
     }
 
-    fn finish(mut self, title: &str) -> io::Result<()> {
+    fn finish(mut self, name: &str, title: &str) -> io::Result<()> {
         if self.rows_in_group > 0 {
             self.group()?;
         }
         let mut root = Struct::default();
         // A schema begins with its root, which has all columns as children.
-        root.text(4, "sites").i32(5, self.columns.len() as i32);
+        root.text(4, name).i32(5, self.columns.len() as i32);
         let columns = self.columns.iter().map(Column::schema);
         let schema = core::iter::once(root).chain(columns).collect();
         let mut of_title = Struct::default();
