@@ -63,6 +63,11 @@ PARTS = [
         ("cargo", "test", "--package", "pytrace-preload", "--lib", "--features", "loom", "models::"),
     ),
     Part(
+        "fuzz",
+        "a million runs each of the fuzz targets over the decoders and over all reports, within 512 MB: no finding",
+        ("scripts/fuzz", "1000000"),
+    ),
+    Part(
         "exit_latency",
         "300 ends with 32 daemon threads allocating, traced and not in turn",
         (sys.executable, "-m", "tests.soak.exit_latency", "300"),
