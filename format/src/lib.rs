@@ -182,6 +182,7 @@ mod decode;
 mod encode;
 mod error;
 pub mod events;
+pub mod fast_map;
 mod frame;
 mod frames;
 pub mod ids;

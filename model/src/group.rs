@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::fast_map::FastMap;
-
+use pytrace_format::fast_map::FastMap;
 use pytrace_format::ids::{FrameId, StackId};
 use pytrace_format::record::{Counters, Domain, Frame};
 

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod fast_map;
 pub mod group;
 pub mod label;
 pub mod listed;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A map from numbers.
-pub(crate) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+pub type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 
 /// Multiplies by 2⁶⁴ / φ (Knuth, The Art of Computer Programming, 6.4) and folds the halves.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Spread(u64);
+pub struct Spread(u64);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {
