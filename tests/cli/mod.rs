@@ -1,14 +1,16 @@
 //! The `pytrace` command itself: what it accepts, says and returns.
 
 mod check; // limits: exit statuses, and the forms of the answer
+mod choosing; // lines, filters, folders
 mod counts; // captures without call sites
 mod diff; // captures and sets of them, and a program that does the same twice
 mod doctor; // the list of what works
 mod exports; // reports for other tools, opened by these
 mod manual; // completions, manual pages, help
 mod native; // native stacks: names from real files, stacks of every shape
-mod report; // captures made by hand: every field, every kind of bad file
+mod report; // captures made by hand: every field
 mod run; // exit statuses, signals, environment, output files
+mod unreadable; // every kind of bad file
 
 use crate::support::installation::library;
 use crate::support::watchdog::{LIMIT, Watched};
