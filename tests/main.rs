@@ -28,6 +28,7 @@ mod failure_modes;
 // Transparency: the program must not notice.
 mod entry_points; // every allocator function with absurd arguments, with and without the library
 mod faults; // each of the library's system calls fails
+mod gates; // what can come to run in a hook, by a walk of the built library's machine code
 mod hazards; // threads, forks, signals, greenlets, subinterpreters, limits, huge blocks
 mod held; // its background thread is held
 mod linking; // exports, imports, protections and thread-local storage of the built library

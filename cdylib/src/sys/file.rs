@@ -145,8 +145,13 @@ impl Line {
         if self.length + character.len_utf8() > self.bytes.len() {
             self.write();
         }
-        if let Some(rest) = self.bytes.get_mut(self.length..) {
-            self.length += character.encode_utf8(rest).len();
+        // Room for any: encoding has no panic then.
+        let mut encoded = [0; 4];
+        for &byte in character.encode_utf8(&mut encoded).as_bytes() {
+            if let Some(place) = self.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length += 1;
+            }
         }
     }
 

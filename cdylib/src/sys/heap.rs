@@ -192,18 +192,22 @@ pub(crate) fn start_generation() -> bool {
 /// The global allocator of the shim.
 struct OwnHeap;
 
+// Functions of their own: what dlmalloc asserts of its lists is in them alone.
 // SAFETY: dlmalloc's contract is GlobalAlloc's; its lock makes it usable from every thread.
 unsafe impl GlobalAlloc for OwnHeap {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the size is not zero by GlobalAlloc's contract.
         unsafe { current().lock().malloc(layout.size(), layout.align()) }
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
         unsafe { current().lock().calloc(layout.size(), layout.align()) }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
         // SAFETY: the block came from this heap with this layout; generations are never mixed (module invariant).
         unsafe {
@@ -213,6 +217,7 @@ unsafe impl GlobalAlloc for OwnHeap {
         }
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, address: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: as for `dealloc`.
         unsafe {

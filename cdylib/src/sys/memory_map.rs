@@ -31,11 +31,13 @@ pub(crate) fn region_of(address: usize) -> Option<Region> {
 fn find(map: &[u8], address: usize) -> Option<Region> {
     map.split(|&byte| byte == b'\n').find_map(|line| {
         let range = line.split(|&byte| byte == b' ').next()?;
-        let (start, end) = core::str::from_utf8(range).ok()?.split_once('-')?;
-        let number = |text| usize::from_str_radix(text, 16).ok();
+        // Bytes, not text: a search in text has a panic.
+        let mut ends = range
+            .split(|&byte| byte == b'-')
+            .map(|digits| usize::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok());
         let region = Region {
-            start: number(start)?,
-            end: number(end)?,
+            start: ends.next()??,
+            end: ends.next()??,
         };
         (region.start..region.end)
             .contains(&address)
