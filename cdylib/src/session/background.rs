@@ -9,10 +9,6 @@ use super::{Session, current, word};
 use crate::sys::{clock, file, heap, syscall, thread as sys_thread};
 use crate::thread::OwnWork;
 
-/// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
-/// threads right after `fork` and warns of more than one.
-const FORK_PAUSE_NS: u64 = 20_000_000;
-
 /// How long a fork waits for the background thread to end, nanoseconds.
 const FORK_PATIENCE_NS: u64 = 2_000_000_000;
 
@@ -44,7 +40,7 @@ impl Session {
     /// Does what was asked for by [`super::state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
     /// are made without any of libc's locks, which `pthread_create` takes. Right after a fork the wish stays for later.
     pub(crate) fn attend(&self) {
-        if self.may_start_threads() {
+        if self.fork_pause.is_over(|| self.now_ns()) {
             word::attention_given();
             self.start_background();
         }
@@ -60,7 +56,9 @@ impl Session {
             self.join(&mut background);
         }
         // Asked again under the lock, which a fork takes after it has forbidden threads: none comes between it and the fork.
-        if matches!(*background, Background::NotStarted) && self.may_start_threads() {
+        if matches!(*background, Background::NotStarted)
+            && self.fork_pause.is_over(|| self.now_ns())
+        {
             let own = OwnWork::begin();
             self.attendance.renew();
             *background = match sys_thread::start(background_main) {
@@ -82,7 +80,7 @@ impl Session {
         if !self.is_this_process() {
             return; // a child made by a bare `clone` has no background thread that could be joined
         }
-        self.no_threads_until_ns.store(u64::MAX, Ordering::SeqCst);
+        self.fork_pause.begin();
         // A handler that forks may have interrupted whoever holds it.
         let Some(mut background) = self.background.lock_within(FORK_PATIENCE_NS) else {
             return;
@@ -133,17 +131,8 @@ impl Session {
         if !self.is_this_process() {
             return; // a child made by a bare `clone`
         }
-        let until_ns = self.now_ns() + FORK_PAUSE_NS;
-        self.no_threads_until_ns.store(until_ns, Ordering::SeqCst);
+        self.fork_pause.end(self.now_ns());
         self.want_background();
-    }
-
-    /// Whether the process neither forks nor has just forked.
-    fn may_start_threads(&self) -> bool {
-        match self.no_threads_until_ns.load(Ordering::SeqCst) {
-            0 => true,
-            until_ns => self.now_ns() >= until_ns,
-        }
     }
 
     /// Asks the next mem or object hook to start the background thread, if none runs.

@@ -14,6 +14,7 @@ mod background;
 mod counting;
 mod ending;
 mod flushing;
+mod fork_pause;
 pub(crate) mod state;
 mod word;
 
@@ -40,6 +41,7 @@ use crate::thread::{self, OwnWork};
 use attendance::Attendance;
 use background::Background;
 use ending::TearDown;
+use fork_pause::ForkPause;
 pub(crate) use word::{state, state_at_fork};
 
 /// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
@@ -121,8 +123,7 @@ pub(crate) struct Session {
     pub(crate) walked: Lock<Option<Pymalloc>>,
     pub(crate) tear_down: TearDown,
     frozen_at_ns: AtomicU64,
-    /// Until when no thread is started, as the process forks or has just forked.
-    no_threads_until_ns: AtomicU64,
+    fork_pause: ForkPause,
     ended: AtomicBool,
     pub(crate) served_by: AtomicU8,
     /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
@@ -201,7 +202,7 @@ pub(crate) fn begin(
         walked: Lock::new(None),
         tear_down: TearDown::default(),
         frozen_at_ns: AtomicU64::new(0),
-        no_threads_until_ns: AtomicU64::new(0),
+        fork_pause: ForkPause::default(),
         ended: AtomicBool::new(false),
         served_by: AtomicU8::new(served_by::UNKNOWN),
         pool_bytes: AtomicU32::new(0),
