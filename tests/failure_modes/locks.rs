@@ -135,3 +135,27 @@ fn f06_the_tracer_traces_itself() {
         "allocations, frees, live blocks"
     );
 }
+
+/// The way of the events to the aggregator is none of the program's allocator: each call of the program is one call behind the
+/// library, however many buffers are handed over by however many threads, and when they end.
+#[test]
+fn f08_handing_over_allocates_nothing() {
+    let library = compiled("small_stacks.c", Product::Library);
+    let behind = compiled("counting_malloc.c", Product::Library);
+    let preloaded = format!("{}:{}", installation::library().display(), behind.display());
+    let (threads, calls) = (8, scale::passed_on(50_000, 5_000_000));
+    let counted = |calls: u64| -> u64 {
+        let outcome = call(usual(), &library, "small_stacks", &[threads, calls])
+            .set("LD_PRELOAD", &preloaded)
+            .set("PYTRACE_INTERVAL_MS", "10")
+            .set("PYTRACE_SUMMARY", "none")
+            .run()
+            .success();
+        let quality = outcome.report().quality;
+        assert!(quality.events + quality.lost_events >= 2 * threads * calls);
+        let counted = outcome.stderr.strip_prefix("counted ");
+        let counted = counted.and_then(|rest| rest.trim_end().parse().ok());
+        counted.unwrap_or_else(|| panic!("{:?}", outcome.stderr))
+    };
+    assert_eq!(counted(2 * calls) - counted(calls), threads * calls);
+}
