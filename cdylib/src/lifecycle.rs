@@ -126,7 +126,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
         }
         let tree = tree(&settings);
         if settings.output.is_some() {
-            output::capture::reserve_descriptor();
+            output::own_file::reserve_descriptor();
         }
         session::begin(python.publish(), settings, tree, false);
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).

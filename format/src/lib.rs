@@ -1,7 +1,8 @@
 //! The capture format of pytrace: what is in a `.pytrace` file, byte by byte.
 //!
-//! One traced process writes one file, front to back, and never goes back to change it. A reader needs one frame in
-//! memory at a time. Whatever was written whole can be read, whether the process ended well, was killed, or still runs.
+//! One traced process writes one file, front to back, and never goes back to change it; a file that has outgrown what it says is
+//! replaced by a new one, whole. A reader needs one frame in memory at a time. Whatever was written whole can be read, whether the
+//! process ended well, was killed, or still runs.
 //!
 //! [`record`] says what the records mean, this page how they are laid out; [`Encoder`] and [`Decoder`] do it.
 //!

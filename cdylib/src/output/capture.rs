@@ -1,18 +1,17 @@
-//! The capture file: created when the first bytes are there, appended to, given up at the first trouble.
+//! The capture file: created when the first bytes are there, appended to, given up at the first trouble; written anew when most
+//! of what it says was superseded.
 
 use pytrace_format::record::Record;
 use pytrace_format::{Encoder, file_header};
 
+use super::own_file::{OwnFile, Trouble};
+use super::records::Sink;
+use super::rewriting::{self, Limit, Rewriting};
 use super::{path, process};
 use crate::sys::{file, syscall};
 
-/// Descriptors below are left to the program: it may count on the lowest free numbers, or close them all.
-const LOWEST_FD: i32 = 900;
 /// A program that may have fewer descriptors than this keeps them all: one more may be what it cannot do without.
 const FEWEST_DESCRIPTORS: u64 = 32;
-
-/// Bytes of records that are gathered for one write.
-const MOST_PENDING_BYTES: usize = 1 << 20;
 
 enum State {
     NotOpened,
@@ -21,10 +20,11 @@ enum State {
         path: String,
     },
     Open {
-        fd: i32,
-        /// Device and inode: a descriptor that shows others was closed and reused by the program.
-        identity: (u64, u64),
+        file: OwnFile,
         path: String,
+        /// The path as it is from everywhere, if that is known.
+        absolute: Option<String>,
+        limit: Limit,
     },
     /// Ended by trouble that was told.
     GivenUp,
@@ -55,39 +55,20 @@ impl Capture {
     /// Makes ready for records: the first time by asking whether there may be a file, later by seeing that the descriptor is
     /// still ours. False: no capture is kept.
     pub(crate) fn open(&mut self, pattern: &str) -> bool {
-        if matches!(self.state, State::NotOpened) {
-            self.state = awaited(pattern);
+        match &self.state {
+            State::NotOpened => self.state = awaited(pattern),
+            State::Open { file, path, .. } if !file.is_open() => {
+                tell(path, Trouble::Closed);
+                self.state = State::GivenUp;
+            }
+            _ => {}
         }
-        let (fd, identity, path) = match &self.state {
-            State::Open { fd, identity, path } => (fd, identity, path),
-            State::Awaited { .. } => return true,
-            State::NotOpened | State::GivenUp => return false,
-        };
-        if syscall::file_identity(*fd) == Some(*identity) {
-            return true;
-        }
-        file::say(&format!(
-            "{path}: the program closed the capture's descriptor; it ends here"
-        ));
-        self.state = State::GivenUp;
-        false
+        !matches!(self.state, State::GivenUp)
     }
 
     /// Adds a record. What was added goes to the file by [`Capture::write`], or before when it is much.
     pub(crate) fn push(&mut self, record: &Record) {
-        if let Err(error) = self.encoder.push(record) {
-            file::say(&format!("left out of the capture: {error}"));
-        }
-        // Rows of tables come while the interner's lock is held, which hooks wait for: they are written after it.
-        let is_row = matches!(
-            record,
-            Record::String(_)
-                | Record::Module(_)
-                | Record::Frame(_)
-                | Record::Stack(_)
-                | Record::Site(_)
-        );
-        if !is_row && self.encoder.pending_bytes() >= MOST_PENDING_BYTES {
+        if rewriting::gather(&mut self.encoder, record) {
             self.write();
         }
     }
@@ -103,32 +84,54 @@ impl Capture {
     pub(crate) fn write_frames(&mut self, frames: &[u8]) {
         append(&mut self.state, frames);
     }
+
+    /// Whether so much was appended that the file should be written anew.
+    pub(crate) fn is_outgrown(&self) -> bool {
+        matches!(&self.state, State::Open { file, limit, .. } if limit.is_reached_by(file))
+    }
+
+    /// Writes the file anew, with the records that are given, which say everything that those in it say. Where that fails,
+    /// the file stays and is appended to as before. To be called when all that was added has been written.
+    pub(crate) fn rewrite(&mut self, give: impl FnOnce(Sink<'_>)) {
+        let State::Open {
+            file,
+            absolute,
+            limit,
+            ..
+        } = &mut self.state
+        else {
+            return;
+        };
+        let begun = absolute
+            .as_deref()
+            .and_then(|path| Rewriting::begin(file, path));
+        if let Some(mut rewriting) = begun {
+            give(&mut |record| rewriting.push(&record));
+            if let Some((fresh, encoder)) = rewriting.end() {
+                core::mem::replace(file, fresh).close();
+                self.encoder = encoder;
+            }
+        }
+        *limit = Limit::after(file.bytes());
+    }
 }
 
 fn append(state: &mut State, frames: &[u8]) {
-    *state = match core::mem::replace(state, State::GivenUp) {
-        State::Awaited { path } => begun(&path, &[&file_header(), frames].concat()),
-        State::Open { fd, identity, path } => {
-            let written = file::write_all(fd, frames);
-            open(fd, Some(identity), path, written)
+    match state {
+        State::Awaited { path } => *state = begun(path, &[&file_header(), frames].concat()),
+        State::Open { file, path, .. } => {
+            if let Err(trouble) = file.write(frames) {
+                *state = given_up(file, path, trouble);
+            }
         }
-        other => other,
-    };
+        State::NotOpened | State::GivenUp => {}
+    }
 }
 
-/// The state after a write. Trouble with it is told and ends the capture.
-fn open(fd: i32, identity: Option<(u64, u64)>, path: String, written: Result<(), i32>) -> State {
-    match (written, identity) {
-        (Ok(()), Some(identity)) => return State::Open { fd, identity, path },
-        (Ok(()), None) => file::say(&format!(
-            "{path}: cannot be looked at; the capture ends here"
-        )),
-        (Err(errno), _) => file::say(&format!(
-            "{path}: cannot write: {}; the capture ends here",
-            file::reason(errno)
-        )),
-    }
-    syscall::close(fd);
+/// Ends a capture, and says why.
+fn given_up(file: &OwnFile, path: &str, trouble: Trouble) -> State {
+    tell(path, trouble);
+    file.close();
     State::GivenUp
 }
 
@@ -151,71 +154,51 @@ fn awaited(pattern: &str) -> State {
     }
 }
 
-/// Creates the file with its first bytes, out of the program's way: it gets its name when they are in it, where the file system
-/// can do that. Trouble is told.
+/// Creates the file with its first bytes: it gets its name when they are in it, where the file system can do that. Trouble is told.
 fn begun(path: &str, bytes: &[u8]) -> State {
-    let write_to = |fd| {
-        let fd = move_up(fd);
-        (fd, file::write_all(fd, bytes))
-    };
-    let named_later = path::create_unnamed(path).and_then(|fd| {
-        let (fd, written) = write_to(fd);
-        match path::give_name(fd, path) {
-            Ok(path) => Some((fd, path, written)),
-            Err(_) => {
-                syscall::close(fd);
-                None
+    let named_later = || -> Result<_, i32> {
+        let mut file = OwnFile::create_unnamed(path)?;
+        let written = file.write(bytes);
+        match file.give_name(path) {
+            Ok(path) => Ok((file, path, written)),
+            Err(errno) => {
+                file.close();
+                Err(errno)
             }
         }
-    });
-    let named_first = || {
-        path::create(path).map(|(fd, path)| {
-            let (fd, written) = write_to(fd);
-            (fd, path, written)
-        })
     };
-    match named_later.map_or_else(named_first, Ok) {
-        Ok((fd, path, written)) => open(fd, syscall::file_identity(fd), path, written),
+    let named_first = |_| -> Result<_, i32> {
+        let (mut file, path) = OwnFile::create(path)?;
+        let written = file.write(bytes);
+        Ok((file, path, written))
+    };
+    match named_later().or_else(named_first) {
+        Ok((file, path, Ok(()))) => State::Open {
+            file,
+            absolute: path::absolute(&path),
+            path,
+            limit: Limit::after(0),
+        },
+        Ok((file, path, Err(trouble))) => given_up(&file, &path, trouble),
         Err(errno) => {
-            file::say(&format!(
-                "{path}: cannot create the capture: {}",
-                file::reason(errno)
-            ));
+            let reason = file::reason(errno);
+            file::say(&format!("{path}: cannot create the capture: {reason}"));
             State::GivenUp
         }
     }
 }
 
-/// The number from which on the capture's descriptor is looked for: the highest, where [`LOWEST_FD`] is not allowed.
-fn lowest_fd() -> i32 {
-    let highest = syscall::descriptor_limit().map_or(i32::MAX, |limit| {
-        i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(1)
-    });
-    LOWEST_FD.min(highest)
-}
-
-/// Makes the table of descriptors large enough for the capture's, while the process has one thread. Later the kernel waits
-/// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
-pub(crate) fn reserve_descriptor() {
-    let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
-    let lowest = lowest_fd();
-    for fd in standard {
-        let reserved = syscall::duplicate_above(fd, lowest);
-        if !syscall::is_error(reserved) {
-            syscall::close(reserved as i32);
-            return;
-        }
+/// Says why a capture ends.
+fn tell(path: &str, trouble: Trouble) {
+    match trouble {
+        Trouble::Closed => file::say(&format!(
+            "{path}: the program closed the capture's descriptor; it ends here"
+        )),
+        Trouble::Refused(errno) => file::say(&format!(
+            "{path}: cannot write: {}; the capture ends here",
+            file::reason(errno)
+        )),
     }
-}
-
-/// Moves a descriptor out of the program's way, if the limit allows.
-fn move_up(fd: i32) -> i32 {
-    let moved = syscall::duplicate_above(fd, lowest_fd());
-    if syscall::is_error(moved) {
-        return fd;
-    }
-    syscall::close(fd);
-    moved as i32
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 //! Invariant: entered with the aggregator's lock held, by the background thread or by the thread that ends the process.
 //! Any trouble with the file ends the capture with one line on stderr; the program goes on.
 
-pub(crate) mod capture;
+mod capture;
 mod elf;
 mod modules;
 mod naming;
+pub(crate) mod own_file;
 mod path;
 mod process;
 mod records;
+mod rewriting;
 mod summary;
 mod symbols;
+mod tables;
+mod timeline;
 
 use pytrace_format::record::{End, Ended, Record};
 use pytrace_model::Model;
@@ -100,7 +104,10 @@ impl Output {
             return;
         };
         let Output {
-            capture, records, ..
+            capture,
+            records,
+            journal,
+            ..
         } = self;
         if capture.open(pattern) {
             let mut push = |record: Record| capture.push(&record);
@@ -108,11 +115,19 @@ impl Output {
             if ended != Ended::Running {
                 records.last(session, books, &[], &mut push);
             }
-            push(Record::End(End {
+            let end = Record::End(End {
                 ended,
                 at_ns: now_ns,
-            }));
+            });
+            push(end.clone());
             capture.write();
+            // Events are said once, each: nothing supersedes them. A program that becomes another has no time for it.
+            if ended == Ended::Running && journal.is_none() && capture.is_outgrown() {
+                capture.rewrite(|sink| {
+                    records.everything(session, books, sink);
+                    sink(end);
+                });
+            }
         }
         self.write_events(session);
     }
@@ -201,7 +216,8 @@ impl Output {
             let mut apply = |record: Record| {
                 let _ = model.apply(record);
             };
-            self.records.everything(session, books, &names, &mut apply);
+            self.records.everything(session, books, &mut apply);
+            self.records.last(session, books, &names, &mut apply);
             apply(end);
             self.drawn = Some(summary::body(&session.settings, &model));
         }

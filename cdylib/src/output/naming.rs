@@ -7,8 +7,15 @@
 use core::ffi::c_void;
 use std::collections::BTreeMap;
 
+use pytrace_format::ids::StringId;
+use pytrace_format::record::{NativeName, Record};
+
 use super::modules::Modules;
 use super::symbols;
+use super::tables::{Tables, frame_id};
+use crate::aggregate::books::Books;
+use crate::session::Session;
+use crate::stack::names::{FastMap, FrameRow};
 use crate::sys::clock;
 
 /// Time that naming may take in all, nanoseconds.
@@ -37,12 +44,61 @@ pub(crate) struct Place {
     pub(crate) stated: u64,
 }
 
-/// Names for return addresses, in their order; `None` for those that have none, or that the time did not suffice for.
-pub(crate) fn of_return_addresses(
-    modules: &Modules,
-    places: &[Place],
+/// Names of the native frames of the sites that the summary will show, found in this process. They refer to strings that are
+/// added to the tables, which are read for it.
+pub(crate) fn of_top_sites(
+    tables: &mut Tables,
+    session: &Session,
+    books: &Books,
     effort: Effort,
-) -> Vec<Option<String>> {
+) -> Vec<Record> {
+    tables.read(&session.interner);
+    let wanted = native_frames_of_top_sites(session, books);
+    let names = of_return_addresses(tables.modules(), &tables.places(&wanted), effort);
+    let named = wanted.iter().zip(names);
+    named
+        .filter_map(|((row, _), name)| {
+            Some(Record::NativeName(NativeName {
+                frame: frame_id(*row),
+                function: tables.add_string(name?),
+                file: StringId(0),
+                line: 0,
+            }))
+        })
+        .collect()
+}
+
+/// The native frames (row, address) of the sites that asked for most bytes, most first.
+fn native_frames_of_top_sites(session: &Session, books: &Books) -> Vec<(u32, usize)> {
+    // Sites that differ in an instruction only are merged by the summary: name more than it lists.
+    let most = session.settings.top * 8 + 64;
+    let mut sites: Vec<(u64, usize)> = books
+        .sites()
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.tally.allocations + row.tally.reallocations > 0)
+        .map(|(site, row)| (row.tally.requested_bytes, site))
+        .collect();
+    sites.sort_unstable_by(|left, right| right.cmp(left));
+    let interner = session.interner.lock();
+    let mut seen = FastMap::default();
+    let mut frames = Vec::new();
+    for &(_, site) in sites.iter().take(most) {
+        let mut node = interner.sites.get(site as u32).map_or(0, |site| site.node);
+        while let Some(row) = node.checked_sub(1).and_then(|at| interner.nodes.get(at)) {
+            if let Some(FrameRow::Native { address, .. }) = interner.frames.get(row.frame)
+                && seen.insert(row.frame, ()).is_none()
+            {
+                frames.push((row.frame, *address));
+            }
+            node = row.parent;
+        }
+    }
+    frames
+}
+
+/// Names for return addresses, in their order; `None` for those that have none, or that the time did not suffice for.
+fn of_return_addresses(modules: &Modules, places: &[Place], effort: Effort) -> Vec<Option<String>> {
     let deadline_ns = clock::monotonic_ns() + BUDGET_NS;
     let mut names = vec![None; places.len()];
     let mut by_module: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();

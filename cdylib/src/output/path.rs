@@ -44,24 +44,71 @@ pub(crate) fn create(path: &str) -> Result<(i32, String), i32> {
     first_free(path, |name| syscall::open(name, flags, 0o600)).map(|(fd, path)| (fd as i32, path))
 }
 
-/// Creates a file without a name in the folder of `path`, readable by the owner alone; `None` where the file system has no such
-/// files.
-pub(crate) fn create_unnamed(path: &str) -> Option<i32> {
+/// Creates a file without a name in the folder of `path`, readable by the owner alone: its descriptor, or `-errno`, as where the
+/// file system has no such files.
+pub(crate) fn create_unnamed(path: &str) -> isize {
     let folder = match path.rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,
         None => ".",
     };
-    let folder = CString::new(folder).ok()?;
+    let Ok(folder) = CString::new(folder) else {
+        return -(libc::EINVAL as isize);
+    };
     let flags = libc::O_WRONLY | libc::O_TMPFILE | libc::O_CLOEXEC;
-    let fd = syscall::open(&folder, flags, 0o600);
-    (!syscall::is_error(fd)).then_some(fd as i32)
+    syscall::open(&folder, flags, 0o600)
 }
 
 /// Gives a file without a name that of `path`, or of the first of `path.1`, `path.2`… that does not exist. `Err(errno)`.
 pub(crate) fn give_name(fd: i32, path: &str) -> Result<String, i32> {
     let file = CString::new(format!("/proc/thread-self/fd/{fd}")).map_err(|_| libc::EINVAL)?;
     first_free(path, |name| syscall::link(&file, name)).map(|(_, path)| path)
+}
+
+/// A path that stays right when the program goes to another folder; `None` where the system does not say where it is.
+pub(crate) fn absolute(path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return Some(path.to_owned());
+    }
+    let mut folder = vec![0; libc::PATH_MAX as usize];
+    let length = usize::try_from(syscall::current_folder(&mut folder)).ok()?;
+    // The system counts the NUL, and has no slash first where the folder cannot be reached.
+    folder.truncate(length.saturating_sub(1));
+    let folder = String::from_utf8(folder).ok()?;
+    folder.starts_with('/').then(|| format!("{folder}/{path}"))
+}
+
+/// Device and inode of what has this name, a link itself and not what it leads to; `None` when there is nothing.
+pub(crate) fn identity(path: &str) -> Option<(u64, u64)> {
+    let path = CString::new(path).ok()?;
+    let fd = syscall::open(&path, libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC, 0);
+    if syscall::is_error(fd) {
+        return None;
+    }
+    let identity = syscall::file_identity(fd as i32);
+    syscall::close(fd as i32);
+    identity
+}
+
+/// Gives the file `fresh` the name `path`, in place of what had it. `Err(errno)`; `fresh` is gone then as well.
+pub(crate) fn replace(fresh: &str, path: &str) -> Result<(), i32> {
+    let names = (CString::new(fresh), CString::new(path));
+    let (Ok(from), Ok(to)) = names else {
+        return Err(libc::EINVAL);
+    };
+    let answer = syscall::rename(&from, &to);
+    if syscall::is_error(answer) {
+        remove(fresh);
+        return Err(-answer as i32);
+    }
+    Ok(())
+}
+
+/// Takes a file's name away.
+pub(crate) fn remove(path: &str) {
+    if let Ok(path) = CString::new(path) {
+        syscall::remove(&path);
+    }
 }
 
 /// The answer of a system call to the first of `path`, `path.1`… that it does not refuse because it exists.
@@ -117,14 +164,16 @@ mod tests {
         );
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(create("/nonexistent/x"), Err(libc::ENOENT));
-        if let Some(fd) = create_unnamed(&path) {
+        let fd = create_unnamed(&path);
+        if !syscall::is_error(fd) {
+            let fd = fd as i32;
             assert_eq!(give_name(fd, &path), Ok(format!("{path}.3")));
             syscall::close(fd);
             let named = std::fs::metadata(format!("{path}.3")).expect("there");
             let mode = std::os::unix::fs::PermissionsExt::mode(&named.permissions());
             assert_eq!(mode & 0o777, 0o600);
         }
-        assert_eq!(create_unnamed("/nonexistent/x"), None);
+        assert_eq!(create_unnamed("/nonexistent/x"), -(libc::ENOENT as isize));
         std::fs::remove_dir_all(&folder).expect("removable");
     }
 }

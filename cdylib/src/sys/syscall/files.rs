@@ -85,6 +85,34 @@ pub(crate) fn link(file: &core::ffi::CStr, path: &core::ffi::CStr) -> isize {
     }
 }
 
+/// Gives the file `from` the name `to`, in place of what had it; 0, or `-errno`.
+pub(crate) fn rename(from: &core::ffi::CStr, to: &core::ffi::CStr) -> isize {
+    // SAFETY: the paths are NUL-terminated strings that outlive the call.
+    unsafe {
+        raw(
+            libc::SYS_rename,
+            [from.as_ptr() as usize, to.as_ptr() as usize, 0, 0, 0, 0],
+        )
+    }
+}
+
+/// Takes a file's name away.
+pub(crate) fn remove(path: &core::ffi::CStr) {
+    // SAFETY: the path is a NUL-terminated string that outlives the call.
+    unsafe { raw(libc::SYS_unlink, [path.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// The folder that relative paths start from, with a NUL after it; the number of bytes, or `-errno`.
+pub(crate) fn current_folder(path: &mut [u8]) -> isize {
+    // SAFETY: the slice is writable for its length.
+    unsafe {
+        raw(
+            libc::SYS_getcwd,
+            [path.as_mut_ptr() as usize, path.len(), 0, 0, 0, 0],
+        )
+    }
+}
+
 /// Closes a descriptor of ours.
 pub(crate) fn close(fd: i32) {
     // SAFETY: closing touches no memory.

@@ -1,0 +1,274 @@
+//! A capture is written anew when most of what it says was superseded: counters are appended whenever they have changed, so that
+//! the file of a program that runs for weeks would grow without end, however few its call sites.
+//!
+//! Invariant: the capture's name leads to a complete capture at every moment. The new file is written whole beside the old one,
+//! without a name where the file system can do that, and takes its name then. Whatever goes wrong, the old one is as it was.
+
+use pytrace_format::record::Record;
+use pytrace_format::{Encoder, file_header};
+
+use super::own_file::OwnFile;
+use super::path;
+use crate::sys::file;
+
+/// Files smaller than this stay as they are.
+const WORTH_REWRITING_BYTES: u64 = 4 << 20;
+
+/// A file is written anew when it is this many times as large as it was when nothing in it was superseded. So all of it that is
+/// ever written is at most half as much again as what is appended.
+const MOST_GROWTH: u64 = 3;
+
+/// Bytes of records that are gathered for one write.
+pub(crate) const MOST_PENDING_BYTES: usize = 1 << 20;
+
+/// The size at which a file is written anew.
+pub(crate) struct Limit(u64);
+
+impl Limit {
+    /// Of a file of which so many bytes say nothing twice.
+    pub(crate) fn after(bytes: u64) -> Limit {
+        Limit(bytes.saturating_mul(MOST_GROWTH).max(WORTH_REWRITING_BYTES))
+    }
+
+    /// Whether a file has reached it.
+    pub(crate) fn is_reached_by(&self, file: &OwnFile) -> bool {
+        file.bytes() >= self.0
+    }
+}
+
+/// Adds a record to those that are gathered; one that no frame can hold is told of. Whether it is time for a write.
+pub(crate) fn gather(encoder: &mut Encoder, record: &Record) -> bool {
+    if let Err(error) = encoder.push(record) {
+        file::say(&format!("left out of the capture: {error}"));
+    }
+    encoder.pending_bytes() >= MOST_PENDING_BYTES
+}
+
+/// A new file on its way.
+pub(crate) struct Rewriting {
+    file: OwnFile,
+    /// Where the old one is.
+    path: String,
+    /// The new one's own name, if it has one already.
+    named: Option<String>,
+    encoder: Encoder,
+    is_whole: bool,
+}
+
+impl Rewriting {
+    /// Begins a file that is to take the place of `old`, at `path`; `None` where that cannot be.
+    pub(crate) fn begin(old: &OwnFile, path: &str) -> Option<Rewriting> {
+        if !old.is_replaceable(path) {
+            return None;
+        }
+        let beside = name_beside(path);
+        let unnamed = OwnFile::create_unnamed(&beside).map(|file| (file, None));
+        let (file, named) = unnamed
+            .or_else(|_| OwnFile::create(&beside).map(|(file, name)| (file, Some(name))))
+            .ok()?;
+        let mut rewriting = Rewriting {
+            file,
+            path: path.to_owned(),
+            named,
+            encoder: Encoder::new(),
+            is_whole: true,
+        };
+        rewriting.is_whole = rewriting.file.write(&file_header()).is_ok();
+        Some(rewriting)
+    }
+
+    /// Adds a record.
+    pub(crate) fn push(&mut self, record: &Record) {
+        if self.is_whole && gather(&mut self.encoder, record) {
+            self.write_gathered();
+        }
+    }
+
+    fn write_gathered(&mut self) {
+        let written = self.file.write(self.encoder.finish());
+        self.encoder.clear();
+        self.is_whole &= written.is_ok();
+    }
+
+    /// Puts the new file in the old one's place: it, and what knows how its records go on. `None`: the old one is as it was.
+    pub(crate) fn end(mut self) -> Option<(OwnFile, Encoder)> {
+        self.write_gathered();
+        if !self.is_whole || !self.file.is_open() {
+            self.named.as_deref().inspect(|name| path::remove(name));
+            self.file.close();
+            return None;
+        }
+        let named = match self.named {
+            Some(name) => Ok(name),
+            None => self.file.give_name(&name_beside(&self.path)),
+        };
+        match named.and_then(|name| path::replace(&name, &self.path)) {
+            Ok(()) => Some((self.file, self.encoder)),
+            Err(_) => {
+                self.file.close();
+                None
+            }
+        }
+    }
+}
+
+/// The name that a new file has until it takes the place of the old one.
+fn name_beside(path: &str) -> String {
+    format!("{path}.new")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::{Path, PathBuf};
+
+    use pytrace_format::Decoder;
+    use pytrace_format::ids::{FrameId, StackId};
+    use pytrace_format::record::{End, Ended, Stack};
+
+    use super::super::capture::Capture;
+    use super::*;
+
+    /// A folder of the test's own, and a capture in it whose first record says `at_ns: 1`.
+    fn capture(test: &str) -> (PathBuf, Capture) {
+        let name = format!("pytrace-rewriting-{test}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir(&folder).expect("a fresh folder");
+        let mut capture = Capture::new();
+        assert!(capture.open(&folder.join("capture").to_string_lossy()));
+        capture.push(&at(1));
+        capture.write();
+        (folder, capture)
+    }
+
+    fn at(at_ns: u64) -> Record {
+        Record::End(End {
+            ended: Ended::Running,
+            at_ns,
+        })
+    }
+
+    fn stack(parent: u32) -> Record {
+        Record::Stack(Stack {
+            parent: StackId(parent),
+            frame: FrameId(parent + 7),
+        })
+    }
+
+    fn records(path: PathBuf) -> Vec<Record> {
+        let bytes = fs::read(path).expect("a file");
+        let records: Result<Vec<Record>, _> = Decoder::new(&bytes[..]).collect();
+        records.expect("a whole capture")
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_given_takes_the_place_of_what_was() {
+        let (folder, mut capture) = capture("place");
+        let file = folder.join("capture");
+        for parent in 0..3 {
+            capture.push(&stack(parent));
+        }
+        capture.write();
+        let before = fs::metadata(&file).expect("there");
+        capture.rewrite(|sink| {
+            sink(stack(0));
+            sink(at(5));
+        });
+        assert_eq!(records(file.clone()), [stack(0), at(5)]);
+        let after = fs::metadata(&file).expect("there");
+        assert_ne!(before.ino(), after.ino());
+        assert_eq!(after.mode() & 0o777, 0o600);
+        // Rows of stacks go on where the new file's end.
+        capture.push(&stack(1));
+        capture.write();
+        assert_eq!(records(file), [stack(0), at(5), stack(1)]);
+        assert_eq!(names(&folder), ["capture"]);
+        fs::remove_dir_all(&folder).expect("removable");
+    }
+
+    /// A capture whose file is changed so is appended to, not written anew.
+    fn assert_appended_to_when(case: &str, change: impl Fn(&Path)) {
+        let (folder, mut capture) = capture(case);
+        let kept = fs::File::open(folder.join("capture")).expect("there");
+        change(&folder);
+        capture.rewrite(|_| panic!("{case}: was written anew"));
+        capture.push(&at(2));
+        capture.write();
+        let whole: Result<Vec<Record>, _> = Decoder::new(kept).collect();
+        assert_eq!(whole.expect("a whole capture"), [at(1), at(2)], "{case}");
+        fs::remove_dir_all(&folder).expect("removable");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_appended_to() {
+        assert_appended_to_when("linked", |folder| {
+            fs::hard_link(folder.join("capture"), folder.join("linked")).expect("linkable");
+        });
+        assert_appended_to_when("removed", |folder| {
+            fs::remove_file(folder.join("capture")).expect("removable");
+        });
+        assert_appended_to_when("moved", |folder| {
+            fs::rename(folder.join("capture"), folder.join("moved")).expect("movable");
+            fs::write(folder.join("capture"), "another's").expect("writable");
+        });
+    }
+
+    #[test]
+    fn trouble_on_the_way_leaves_the_capture_as_it_was() {
+        let (folder, mut capture) = capture("trouble");
+        // The program closes what is not its own, and opens a file at that number.
+        let mine = || -> Vec<i32> { (900..1000).filter(|fd| is_in(*fd, &folder)).collect() };
+        let old = mine();
+        let victim = fs::File::create(folder.join("victim")).expect("creatable");
+        capture.rewrite(|sink| {
+            sink(at(2));
+            let fresh: Vec<i32> = mine().into_iter().filter(|fd| !old.contains(fd)).collect();
+            assert_eq!(fresh.len(), 1, "the new file's descriptor");
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&victim);
+            // SAFETY: the number is the library's, whose loss is what is tested.
+            assert_eq!(unsafe { libc::dup2(fd, fresh[0]) }, fresh[0]);
+        });
+        capture.push(&at(3));
+        capture.write();
+        assert_eq!(records(folder.join("capture")), [at(1), at(3)]);
+        assert_eq!(fs::read(folder.join("victim")).expect("there"), b"");
+        assert_eq!(names(&folder), ["capture", "victim"]);
+        fs::remove_dir_all(&folder).expect("removable");
+    }
+
+    /// Whether a descriptor is of a file in the folder, named or not.
+    fn is_in(fd: i32, folder: &Path) -> bool {
+        fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|path| path.starts_with(folder))
+    }
+
+    #[test]
+    fn a_file_is_worth_rewriting_when_most_of_it_was_superseded() {
+        let mut file = OwnFile::create_unnamed("/tmp/x").expect("a file system with such files");
+        let almost = vec![0; WORTH_REWRITING_BYTES as usize - 1];
+        file.write(&almost).expect("room");
+        let (small, large) = (Limit::after(0), Limit::after(WORTH_REWRITING_BYTES / 2));
+        assert!(!small.is_reached_by(&file));
+        file.write(b"x").expect("room");
+        assert!(small.is_reached_by(&file) && !large.is_reached_by(&file));
+        file.write(&vec![0; WORTH_REWRITING_BYTES as usize / 2])
+            .expect("room");
+        assert!(large.is_reached_by(&file));
+        file.close();
+    }
+}
