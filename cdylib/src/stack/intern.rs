@@ -3,6 +3,7 @@
 //! Invariant: a code object's address stands for the same code between [`code_died`] calls for it. Under the lock is
 //! pure computation on the shim's own heap, and reading of live code objects.
 
+use core::hash::Hash;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pytrace_format::record::Domain;
@@ -132,8 +133,11 @@ impl Interner {
                     lines: Reached::default(),
                 };
                 let code = self.codes.len() as u32;
+                if self.codes.try_reserve(1).is_err() {
+                    return parent; // the recording has stopped
+                }
                 self.codes.push(row);
-                self.code_at.insert(place.code, code);
+                remember(&mut self.code_at, place.code, code);
                 code
             }
         };
@@ -154,12 +158,12 @@ impl Interner {
                     file,
                     line,
                 });
-                self.frame_at.insert((code, place.offset), frame);
+                remember(&mut self.frame_at, (code, place.offset), frame);
                 frame
             }
         };
         let node = self.node(parent, frame);
-        self.child_at.insert((parent, code, place.offset), node);
+        remember(&mut self.child_at, (parent, code, place.offset), node);
         node
     }
 
@@ -178,7 +182,7 @@ impl Interner {
                 node = self.native_node(node, address);
             }
         }
-        self.extended.insert((outside, segment), node);
+        remember(&mut self.extended, (outside, segment), node);
         node
     }
 
@@ -198,6 +202,14 @@ impl Interner {
             domain: domain as u8,
             node,
         })
+    }
+}
+
+/// Keeps an answer, where there is memory for it. These maps only save looking an answer up in the tables again, and are the largest
+/// that there are: they grow in one piece, which the heap's reserve could not give.
+fn remember<K: Eq + Hash>(answers: &mut FastMap<K, u32>, question: K, answer: u32) {
+    if answers.try_reserve(1).is_ok() {
+        answers.insert(question, answer);
     }
 }
 
