@@ -3,33 +3,25 @@
 //! Not modelled: the clock, which would wake it in the end (here nothing would, so that a wake-up lost is a deadlock), starting and
 //! joining of system threads, and the child of the fork, which begins anew.
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::stage::{check, joined};
+use super::stage::{Watched, check, joined};
 use crate::events::transport::Transport;
 use crate::session::attendance::Attendance;
-
-/// What the background thread keeps, as loom sees it.
-struct Kept(UnsafeCell<u32>);
-
-// SAFETY: loom reports two accesses at a time; that there are none is what the model shows.
-unsafe impl Send for Kept {}
-// SAFETY: as above.
-unsafe impl Sync for Kept {}
 
 struct Stage {
     transport: Transport,
     attendance: Attendance,
-    kept: Kept,
+    /// What it keeps, under no lock.
+    kept: Watched,
 }
 
 fn stage() -> Arc<Stage> {
     let stage = Stage {
         transport: Transport::new(),
         attendance: Attendance::new(),
-        kept: Kept(UnsafeCell::new(0)),
+        kept: Watched::new(),
     };
     stage.attendance.renew();
     stage.attendance.wake(); // its words are made by the first use
@@ -41,8 +33,7 @@ fn run(stage: &Stage) {
     loop {
         let mut received = stage.transport.receive();
         while let Some(buffer) = received.pop() {
-            // SAFETY: `Kept`.
-            stage.kept.0.with_mut(|number| unsafe { *number += 1 });
+            stage.kept.add_one();
             stage.transport.recycle(buffer);
         }
         if stage.attendance.must_end() {
@@ -75,8 +66,8 @@ fn it_ends_when_a_fork_asks_and_leaves_what_it_wrote() {
         send(&stage);
         stage.attendance.ask_to_end();
         assert!(stage.attendance.wait_for_leaving(u64::MAX));
-        // The fork: nobody else touches what the background thread had. SAFETY: `Kept`.
-        let kept = stage.kept.0.with(|number| unsafe { *number });
+        // The fork: nobody else touches what the background thread had.
+        let kept = stage.kept.look();
         assert_eq!(kept as usize + stage.transport.waiting(), 1);
         joined(background);
     });

@@ -1,40 +1,13 @@
-//! The shim's lock: the source of `sys::lock` a second time, over a word of loom's. (The first is the lock of the heap, which
-//! serves loom itself.)
+//! The shim's lock, over a word of loom's (see `sync`).
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::stage::{check, joined};
-use crate::sys::{clock, syscall};
-use crate::watch as futex;
-use modelled::Lock;
+use super::stage::{Watched, check, joined};
+use crate::sync::Lock;
 
-#[allow(
-    clippy::duplicate_mod,
-    reason = "the same source over another word is what is meant"
-)]
-#[path = "../sys/lock.rs"]
-mod modelled;
-
-/// What a lock guards, as loom sees it.
-struct Guarded(UnsafeCell<u32>);
-
-// SAFETY: loom reports two accesses at a time; that there are none is what the model shows.
-unsafe impl Send for Guarded {}
-
-impl Guarded {
-    fn add_one(&mut self) -> u32 {
-        // SAFETY: as above.
-        self.0.with_mut(|number| unsafe {
-            *number += 1;
-            *number
-        })
-    }
-}
-
-fn lock() -> Arc<Lock<Guarded>> {
-    let lock = Lock::new(Guarded(UnsafeCell::new(0)));
+fn lock() -> Arc<Lock<Watched>> {
+    let lock = Lock::new(Watched::new());
     drop(lock.try_lock()); // its word is made by the first use
     Arc::new(lock)
 }
@@ -66,8 +39,32 @@ fn a_lock_that_was_tried_for_is_held_alone() {
             let lock = Arc::clone(&lock);
             move || lock.lock().add_one()
         });
-        let tried = lock.try_lock().map(|mut held| held.add_one());
+        let tried = lock.try_lock().map(|held| held.add_one());
         joined(other);
         assert_eq!(lock.lock().add_one(), 2 + u32::from(tried.is_some()));
+    });
+}
+
+/// Who takes it within a time, and was woken for it, leaves nobody asleep either.
+#[test]
+fn a_lock_that_was_taken_within_a_time_wakes_the_next() {
+    check(3, || {
+        let lock = lock();
+        let others = [false, true].map(|is_patient| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || {
+                let held = if is_patient {
+                    lock.lock_within(u64::MAX).expect("there is time")
+                } else {
+                    lock.lock()
+                };
+                held.add_one()
+            })
+        });
+        lock.lock().add_one();
+        others.into_iter().for_each(|other| {
+            joined(other);
+        });
+        assert_eq!(lock.lock().add_one(), 4);
     });
 }

@@ -15,6 +15,8 @@
 
 mod background; // woken for work, sent away for a fork
 mod buffers; // whole buffers to the reader, and back
+mod closing; // flushes, and the end
 mod cut; // streams that go on growing while they are read
+mod fork; // no thread of ours while the program forks
 mod lock; // one holder at a time; nobody is left asleep
 mod stage;

@@ -1,14 +1,16 @@
 //! What a model is played on: how far its interleavings are tried, threads that record, and a reader.
 
+use loom::cell::UnsafeCell;
 use loom::thread;
 use pytrace_format::record::{Domain, Mode};
 
 use crate::aggregate::books::Books;
 use crate::aggregate::merge::Merge;
 use crate::events::buffer::Buffer;
-use crate::events::event::{Event, Kind};
+use crate::events::event::{Control, Event, Kind};
 use crate::events::slot::Slot;
 use crate::events::transport::Transport;
+use crate::stack::intern::bare_site;
 
 /// Tries a model's interleavings: those with so many preemptions at most, and in the soak one more.
 pub(super) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -25,12 +27,58 @@ pub(super) fn slot(name: u16) -> &'static Slot {
 
 /// An event about the block that the models are about.
 pub(super) fn event(kind: Kind) -> Event {
-    Event::block(kind, Domain::Malloc, 16, 10, 16, false, 3)
+    event_of(Domain::Malloc, kind)
+}
+
+/// An event about the block of a domain.
+pub(super) fn event_of(domain: Domain, kind: Kind) -> Event {
+    let address = 16 + 4096 * (domain as usize + 1);
+    Event::block(kind, domain, address, 10, 16, false, bare_site(domain))
 }
 
 /// An event about another block.
 pub(super) fn other_event(kind: Kind) -> Event {
-    Event::block(kind, Domain::Malloc, 1024, 10, 16, false, 3)
+    Event::block(
+        kind,
+        Domain::Malloc,
+        1024,
+        10,
+        16,
+        false,
+        bare_site(Domain::Malloc),
+    )
+}
+
+/// An event about no block.
+pub(super) fn control(control: Control) -> Event {
+    Event::control(control, 0, 0)
+}
+
+/// A number that one thread at a time may touch: loom reports two accesses, one of them a write, that nothing puts in an order.
+pub(super) struct Watched(UnsafeCell<u32>);
+
+// SAFETY: that there are no two accesses at a time is what the models show, and loom reports.
+unsafe impl Send for Watched {}
+// SAFETY: as above.
+unsafe impl Sync for Watched {}
+
+impl Watched {
+    pub(super) fn new() -> Watched {
+        Watched(UnsafeCell::new(0))
+    }
+
+    pub(super) fn add_one(&self) -> u32 {
+        // SAFETY: `Watched`.
+        self.0.with_mut(|number| unsafe {
+            *number += 1;
+            *number
+        })
+    }
+
+    pub(super) fn look(&self) -> u32 {
+        // SAFETY: `Watched`.
+        self.0.with(|number| unsafe { *number })
+    }
 }
 
 /// Appends an event as a hook does. False: there was no room, and the event is lost.
@@ -50,7 +98,8 @@ pub(super) fn append(slot: &Slot, transport: &Transport, event: Event) -> bool {
 /// The reading end, and the slots it reads.
 pub(super) struct Reading {
     merge: Merge,
-    pub(super) books: Books,
+    // In a box: loom's threads have small stacks.
+    pub(super) books: Box<Books>,
     slots: Vec<&'static Slot>,
 }
 
@@ -58,7 +107,7 @@ impl Reading {
     pub(super) fn of(slots: &[&'static Slot]) -> Reading {
         Reading {
             merge: Merge::default(),
-            books: Books::new([true; 5], false),
+            books: Box::new(Books::new([true; 5], false)),
             slots: slots.to_vec(),
         }
     }

@@ -1,6 +1,6 @@
-//! The background thread: when it is started, woken, and sent away for a fork.
+//! The background thread: what it does, when it is wanted, and how it is sent away for a fork.
 //!
-//! Invariant: it is joined before a fork (or given up, if it does not end), and started again by a mem or object hook, in which no lock of libc's is held.
+//! Invariant: it is started by a mem or object hook, in which no lock of libc's is held, where [`super::presence`] allows it.
 //! It never outlives the program's last thread: libc ends a process when its last thread ends, and would take ours for one.
 
 use core::sync::atomic::Ordering;
@@ -18,16 +18,6 @@ const FORGETTING_PATIENCE_NS: u64 = 100_000_000;
 /// How often the background thread looks whether the program's threads have all ended, nanoseconds.
 const LOOK_NS: u64 = 100_000_000;
 
-/// The background thread.
-pub(super) enum Background {
-    NotStarted,
-    Running(sys_thread::Thread),
-    /// It did not end in time for a fork: it is held in a write, or by a debugger. It ends when it is let go.
-    Leaving(sys_thread::Thread),
-    /// It could not be started, or must not be: producers aggregate.
-    Never,
-}
-
 /// What the background thread is awake for.
 #[derive(PartialEq)]
 enum Woken {
@@ -40,7 +30,7 @@ impl Session {
     /// Does what was asked for by [`super::state::ATTENTION`]. Call it in a mem or object hook only: CPython's allocator calls
     /// are made without any of libc's locks, which `pthread_create` takes. Right after a fork the wish stays for later.
     pub(crate) fn attend(&self) {
-        if self.fork_pause.is_over(|| self.now_ns()) {
+        if self.presence.is_allowed(|| self.now_ns()) {
             word::attention_given();
             self.start_background();
         }
@@ -48,29 +38,14 @@ impl Session {
 
     #[cold]
     #[inline(never)]
-    pub(super) fn start_background(&self) {
-        let Some(mut background) = self.background.try_lock() else {
-            return;
-        };
-        if matches!(*background, Background::Leaving(_)) && self.attendance.has_left() {
-            self.join(&mut background);
-        }
-        // Asked again under the lock, which a fork takes after it has forbidden threads: none comes between it and the fork.
-        if matches!(*background, Background::NotStarted)
-            && self.fork_pause.is_over(|| self.now_ns())
-        {
-            let own = OwnWork::begin();
-            self.attendance.renew();
-            *background = match sys_thread::start(background_main) {
-                Some(thread) => Background::Running(thread),
-                None => Background::Never,
-            };
-            self.background_started.store(
-                matches!(*background, Background::Running(_)),
-                Ordering::Release,
-            );
-            drop(own);
-        }
+    fn start_background(&self) {
+        let own = OwnWork::begin();
+        self.presence.start(
+            || self.now_ns(),
+            || sys_thread::start(background_main),
+            |thread| self.join(thread),
+        );
+        drop(own);
     }
 
     /// Before fork: the background thread ends at a batch boundary, and no lock of ours is left held by a thread that the
@@ -80,45 +55,20 @@ impl Session {
         if !self.is_this_process() {
             return; // a child made by a bare `clone` has no background thread that could be joined
         }
-        self.fork_pause.begin();
-        // A handler that forks may have interrupted whoever holds it.
-        let Some(mut background) = self.background.lock_within(FORK_PATIENCE_NS) else {
-            return;
-        };
-        let patience_ns = match &*background {
-            Background::Running(_) => FORK_PATIENCE_NS,
-            Background::Leaving(_) => 0, // it was waited for once
-            Background::NotStarted | Background::Never => return,
-        };
-        self.attendance.ask_to_end();
-        if self.attendance.wait_for_leaving(patience_ns) {
-            return self.join(&mut background);
-        }
-        *background = match core::mem::replace(&mut *background, Background::NotStarted) {
-            Background::Running(thread) => {
-                file::say(
-                    "the background thread did not stop in time for a fork: the program goes on without it",
-                );
-                self.background_started.store(false, Ordering::Release);
-                Background::Leaving(thread)
-            }
-            other => other,
-        };
-    }
-
-    /// Joins the background thread, which is at its end.
-    fn join(&self, background: &mut Background) {
-        if let Background::Running(thread) | Background::Leaving(thread) =
-            core::mem::replace(background, Background::NotStarted)
-        {
-            thread.join();
-            self.background_started.store(false, Ordering::Release);
-            self.wait_until_forgotten();
+        let has_left = self
+            .presence
+            .send_away(FORK_PATIENCE_NS, |thread| self.join(thread));
+        if !has_left {
+            file::say(
+                "the background thread did not stop in time for a fork: the program goes on without it",
+            );
         }
     }
 
-    /// A joined thread counts in the kernel's number of threads until it is reaped, a moment after whoever joined it was woken.
-    fn wait_until_forgotten(&self) {
+    /// Joins the background thread, and waits until the kernel has forgotten it: it counts in the number of threads until it is
+    /// reaped, a moment after whoever joined it was woken.
+    fn join(&self, thread: sys_thread::Thread) {
+        thread.join();
         let thread_id = self.background_thread_id.load(Ordering::Acquire);
         let deadline_ns = clock::monotonic_ns() + FORGETTING_PATIENCE_NS;
         while syscall::thread_exists(self.pid, thread_id) && clock::monotonic_ns() < deadline_ns {
@@ -131,16 +81,13 @@ impl Session {
         if !self.is_this_process() {
             return; // a child made by a bare `clone`
         }
-        self.fork_pause.end(self.now_ns());
+        self.presence.fork_is_over(self.now_ns());
         self.want_background();
     }
 
     /// Asks the next mem or object hook to start the background thread, if none runs.
     pub(crate) fn want_background(&self) {
-        if !self.is_counting()
-            && !heap::is_short()
-            && !self.background_started.load(Ordering::Relaxed)
-        {
+        if !self.is_counting() && !heap::is_short() && !self.presence.is_running() {
             word::ask_for_attention();
         }
     }
@@ -151,7 +98,7 @@ impl Session {
             let mut pause_ns = interval_ns;
             if let Some(mut aggregator) = self.aggregator.try_lock() {
                 self.pump(&mut aggregator);
-                if !self.ended.load(Ordering::Acquire) {
+                if !self.closing.has_ended() {
                     self.flush_if_due(&mut aggregator);
                 }
                 // What is due and was not written (the program has ended) is not waited for again and again.
@@ -164,7 +111,7 @@ impl Session {
                 }
             }
             super::tell_of_shortage();
-            if self.attendance.must_end() || self.ended.load(Ordering::Acquire) {
+            if self.presence.attendance.must_end() || self.closing.has_ended() {
                 return;
             }
             if self.sleep(pause_ns) == Woken::Last {
@@ -187,7 +134,8 @@ impl Session {
             let rest_ns = until_ns.saturating_sub(self.now_ns());
             (rest_ns != 0).then_some(rest_ns.min(LOOK_NS))
         };
-        self.attendance
+        self.presence
+            .attendance
             .sleep(|| self.transport.has_full(), next_slice_ns);
         woken
     }
@@ -201,7 +149,7 @@ extern "C" fn background_main(_: *mut core::ffi::c_void) -> *mut core::ffi::c_vo
             .background_thread_id
             .store(syscall::thread_id(), Ordering::Release);
         session.run_background();
-        session.attendance.leave();
+        session.presence.attendance.leave();
     }
     drop(own);
     core::ptr::null_mut()

@@ -5,7 +5,6 @@ use crate::counts;
 use crate::events::event::Event;
 use crate::events::slot::Slot;
 use crate::thread::OwnWork;
-use core::sync::atomic::Ordering;
 
 impl Session {
     /// Adds up what the threads counted.
@@ -21,7 +20,7 @@ impl Session {
         aggregator.books.quality.events += calls - aggregator.calls_counted;
         aggregator.calls_counted = calls;
         // From here on the numbers stand, also while a thread is still inside its last hook.
-        aggregator.books.frozen |= self.frozen_at_ns.load(Ordering::Acquire) != 0;
+        aggregator.books.frozen |= self.closing.frozen_at_ns().is_some();
     }
 
     /// Applies an event, and the prefix in front of it, now: in `counts` mode, where mappings and arenas are all there is of them.

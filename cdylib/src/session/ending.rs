@@ -48,12 +48,7 @@ impl Session {
     #[cold]
     #[inline(never)]
     pub(crate) fn freeze(&self, holds_gil: bool) {
-        let now_ns = self.now_ns().max(1);
-        if self
-            .frozen_at_ns
-            .compare_exchange(0, now_ns, Ordering::AcqRel, Ordering::Relaxed)
-            .is_err()
-        {
+        if !self.closing.freeze(self.now_ns()) {
             return;
         }
         self.control(Control::Freeze);
@@ -71,7 +66,7 @@ impl Session {
     #[inline(never)]
     pub(crate) fn begin_tear_down(&self) {
         self.freeze(true);
-        if !self.is_this_process() || heap::is_short() || self.ended.load(Ordering::Acquire) {
+        if !self.is_this_process() || heap::is_short() || self.closing.has_ended() {
             return;
         }
         let own = OwnWork::begin();
@@ -93,20 +88,14 @@ impl Session {
 
     /// When the program ended, nanoseconds since the start; now, if it has not.
     pub(crate) fn end_ns(&self) -> u64 {
-        match self.frozen_at_ns.load(Ordering::Acquire) {
-            0 => self.now_ns(),
-            frozen => frozen,
-        }
+        self.closing.frozen_at_ns().unwrap_or_else(|| self.now_ns())
     }
 
     /// The process is about to end: writes everything and prints the summary. Only the first call does. From a signal handler
     /// that interrupted the shim's own work nothing is done: this thread holds what would be needed, and the capture
     /// ends with its last flush.
     pub(crate) fn finish(&self, ended: Ended) {
-        if !self.is_this_process()
-            || thread::word().is_writing()
-            || self.ended.swap(true, Ordering::AcqRel)
-        {
+        if !self.is_this_process() || thread::word().is_writing() || !self.closing.end() {
             return;
         }
         let own = OwnWork::begin();

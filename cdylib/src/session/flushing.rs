@@ -76,9 +76,7 @@ impl Session {
         quality.own_cpu_ns = aggregator.own_cpu_ns;
         // The table's leaves are mostly address space; looking at them takes a system call each, so not at every flush.
         let now_ns = self.now_ns();
-        if self.ended.load(Ordering::Relaxed)
-            || now_ns > aggregator.table_looked_at_ns + TABLE_LOOK_NS
-        {
+        if self.closing.has_ended() || now_ns > aggregator.table_looked_at_ns + TABLE_LOOK_NS {
             aggregator.table_looked_at_ns = now_ns;
             let (mapped, resident) = aggregator.books.table_memory();
             aggregator.table_untouched_bytes = mapped.saturating_sub(resident);

@@ -3,7 +3,7 @@
 //! Invariant: a fork forbids threads from its beginning to the end of its pause, whatever other forks begin or end meanwhile:
 //! several threads may fork at once.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// How long after a fork the parent stays without a background thread, nanoseconds: CPython 3.12+ counts the process's
 /// threads right after `fork` and warns of more than one.

@@ -11,10 +11,12 @@
 
 pub(crate) mod attendance;
 mod background;
+pub(crate) mod closing;
 mod counting;
 mod ending;
 mod flushing;
 mod fork_pause;
+pub(crate) mod presence;
 pub(crate) mod state;
 mod word;
 
@@ -35,19 +37,22 @@ use crate::python::arenas::Arenas;
 use crate::settings::Settings;
 use crate::stack::intern::{self, Interner};
 use crate::stack::native::Rules;
+use crate::sys::futex::Futex;
 use crate::sys::lock::Lock;
-use crate::sys::{clock, file, heap, syscall};
+use crate::sys::{self, clock, file, heap, syscall};
 use crate::thread::{self, OwnWork};
-use attendance::Attendance;
-use background::Background;
+use closing::Closing;
 use ending::TearDown;
-use fork_pause::ForkPause;
+use presence::Presence;
 pub(crate) use word::{state, state_at_fork};
 
 /// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
 const MOST_SLOTS: usize = 65_535;
 /// How long a hook waits for room before it counts events as lost, nanoseconds.
 const PATIENCE_NS: u64 = 100_000_000;
+/// How long it sleeps between two looks, nanoseconds, and what it sleeps on: nobody wakes it.
+const NAP_NS: u64 = 200_000;
+static NAPPING: Futex = Futex::new(0);
 /// How long the unloading of an object waits for the aggregator's lock, nanoseconds.
 const UNLOADING_PATIENCE_NS: u64 = 100_000_000;
 
@@ -111,20 +116,16 @@ pub(crate) struct Session {
     pub(crate) rules: Lock<Rules>,
     pub(crate) arenas: Lock<Arenas>,
     pub(crate) aggregator: Lock<Aggregator>,
-    background: Lock<Background>,
-    background_started: AtomicBool,
-    /// Kernel id of the last one.
+    presence: Presence<sys::thread::Thread>,
+    /// Kernel id of the last background thread.
     background_thread_id: AtomicU32,
     /// As many buffers as may waited for longer than a hook waits.
     saturated: AtomicBool,
-    attendance: Attendance,
     pub(crate) marks: Lock<Vec<Mark>>,
     /// The pools as they were walked at the end of the program.
     pub(crate) walked: Lock<Option<Pymalloc>>,
     pub(crate) tear_down: TearDown,
-    frozen_at_ns: AtomicU64,
-    fork_pause: ForkPause,
-    ended: AtomicBool,
+    closing: Closing,
     pub(crate) served_by: AtomicU8,
     /// Size of pymalloc's pools; 0 while it is not known that pymalloc serves small blocks.
     pub(crate) pool_bytes: AtomicU32,
@@ -193,17 +194,13 @@ pub(crate) fn begin(
             table_untouched_bytes: 0,
             table_looked_at_ns: 0,
         }),
-        background: Lock::new(Background::NotStarted),
-        background_started: AtomicBool::new(false),
+        presence: Presence::new(),
         background_thread_id: AtomicU32::new(0),
         saturated: AtomicBool::new(false),
-        attendance: Attendance::new(),
         marks: Lock::new(Vec::new()),
         walked: Lock::new(None),
         tear_down: TearDown::default(),
-        frozen_at_ns: AtomicU64::new(0),
-        fork_pause: ForkPause::default(),
-        ended: AtomicBool::new(false),
+        closing: Closing::new(),
         served_by: AtomicU8::new(served_by::UNKNOWN),
         pool_bytes: AtomicU32::new(0),
         debug_hooks: AtomicBool::new(false),
@@ -335,7 +332,7 @@ impl Session {
         self.is_this_process()
             && !heap::is_short()
             && !aggregator.output.is_prepared()
-            && !self.ended.load(Ordering::Acquire)
+            && !self.closing.has_ended()
     }
 
     /// The calling thread's slot, given to it on its first event.
@@ -413,12 +410,12 @@ impl Session {
                 self.saturated.store(true, Ordering::Relaxed);
                 return false;
             }
-            syscall::yield_processor();
+            // Sleeps: whoever has the lock may be waiting for this processor.
+            NAPPING.wait(0, NAP_NS);
             true
         };
         let empty = self.transport.exchange(full, slot, next_index, make_room)?;
-        let helps =
-            !self.background_started.load(Ordering::Relaxed) || self.transport.waiting() > CROWDED;
+        let helps = !self.presence.is_running() || self.transport.waiting() > CROWDED;
         if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
             let own = OwnWork::begin();
             self.pump(&mut aggregator);
@@ -427,7 +424,7 @@ impl Session {
         }
         self.saturated.store(false, Ordering::Relaxed);
         if self.transport.waiting() >= WORTH_WAKING {
-            self.attendance.wake();
+            self.presence.attendance.wake();
         }
         Some(empty)
     }

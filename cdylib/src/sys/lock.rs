@@ -15,6 +15,9 @@ const HELD: u32 = 1;
 /// Held, and somebody sleeps on it.
 const CONTENDED: u32 = 2;
 
+/// How often a held lock is looked at before its taker sleeps; in models, where each look multiplies the interleavings, once.
+const SPINS: u32 = if cfg!(feature = "loom") { 1 } else { 64 };
+
 /// A value that one thread at a time may use.
 pub(crate) struct Lock<T> {
     word: Futex,
@@ -60,26 +63,30 @@ impl<T> Lock<T> {
 
     /// Takes the lock, trying for about `limit_ns` at most.
     pub(crate) fn lock_within(&self, limit_ns: u64) -> Option<LockGuard<'_, T>> {
+        if let Some(guard) = self.try_lock() {
+            return Some(guard);
+        }
         let deadline = clock::monotonic_ns().saturating_add(limit_ns);
-        loop {
-            if let Some(guard) = self.try_lock() {
-                return Some(guard);
-            }
-            if clock::monotonic_ns() >= deadline {
-                return None;
-            }
+        while clock::monotonic_ns() < deadline {
             let slice_ns = 1_000_000;
             self.word.wait(CONTENDED, slice_ns);
-            if self.word.load(Ordering::Relaxed) != FREE {
-                syscall::yield_processor();
+            // Taken as if others slept: the wake-up that came here may have been meant for one of them.
+            if self
+                .word
+                .compare_exchange(FREE, CONTENDED, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return Some(LockGuard { lock: self });
             }
+            syscall::yield_processor();
         }
+        None
     }
 
     #[cold]
     #[inline(never)]
     fn lock_slowly(&self) {
-        for _ in 0..64 {
+        for _ in 0..SPINS {
             if self
                 .word
                 .compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed)
