@@ -42,7 +42,7 @@ fn resident_kib(pid: u32) -> u64 {
 
 /// Runs the program; in its first step, the background thread is held at this place (none: it is not), for this time at
 /// least.
-fn run(place: Option<&str>, threads: u64, calls: u64, at_least: Duration) -> Held {
+fn run(mode: &str, place: Option<&str>, threads: u64, calls: u64, at_least: Duration) -> Held {
     let run = Traced::script(usual(), "held.py")
         .argument(compiled("small_stacks.c", Product::Library))
         .arguments([threads.to_string(), calls.to_string()])
@@ -51,6 +51,7 @@ fn run(place: Option<&str>, threads: u64, calls: u64, at_least: Duration) -> Hel
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo starts").success());
     let run = run
+        .set("PYTRACE_MODE", mode)
         .set("PYTRACE_INTERVAL_MS", "10")
         .set("PYTRACE_SUMMARY", "none");
     let mut running = run.start();
@@ -114,11 +115,18 @@ fn f07_held_background_thread() {
     let threads = u64::from(scale::count(4, 16));
     let calls = u64::from(scale::count(1_000_000, 10_000_000));
     let at_least = Duration::from_secs(scale::count(0, 30).into());
-    let idle = run(None, threads, 0, Duration::ZERO).outcome.report();
+    let idle = run("sites", None, threads, 0, Duration::ZERO)
+        .outcome
+        .report();
     idle.assert_exact();
     let known = calls_of_malloc(&idle) + 4 * threads * calls;
-    for place in [None, Some("writing"), Some("now")] {
-        let held = run(place, threads, calls, at_least);
+    for (mode, place) in [
+        ("sites", None),
+        ("sites", Some("writing")),
+        ("sites", Some("now")),
+        ("events", Some("writing")),
+    ] {
+        let held = run(mode, place, threads, calls, at_least);
         let report = held.outcome.report();
         let quality = &report.quality;
         let place = place.unwrap_or("nowhere");
@@ -146,7 +154,7 @@ fn f07_held_background_thread() {
             );
         }
         measured(&format!(
-            "held {place}: {} of {} events lost, each counted, {} MiB more at most",
+            "mode {mode}, held {place}: {} of {} events lost, each counted, {} MiB more at most",
             quality.lost_events,
             quality.events + quality.lost_events,
             held.grown_kib >> 10

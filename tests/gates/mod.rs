@@ -126,6 +126,6 @@ fn calls_out_of_hooks_are_listed() {
 }
 
 #[test]
-fn hooks_take_little_stack() {
+fn f32_hooks_take_little_stack() {
     assert_none("stack", rules().stack());
 }

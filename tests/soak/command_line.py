@@ -27,7 +27,7 @@ def main(arguments=None):
     failed = False
     if not chosen.write_docs:
         failed = run_parts([named(name) for name in chosen.part] if chosen.part else _not_yet_held())
-    print(f"{document.write()} results are in {document.PATH}")
+    print(f"{document.write()} results are in {document.PART.path}")
     return 1 if failed else 0
 
 

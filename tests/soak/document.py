@@ -1,29 +1,40 @@
-"""The table of results in docs/RELIABILITY.md. Only what stands between the marks is replaced."""
+"""The table of results in docs/RELIABILITY.md. Parts that were not run here keep their rows."""
+
+import re
+
+from tests.marked_part import MarkedPart
+from tests.marked_part import table as markdown
 
 from .parts import PARTS
 from .run import ROOT, kept_result
 
-PATH = ROOT / "docs" / "RELIABILITY.md"
-BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
-HEADING = "## The soak"
+PART = MarkedPart(ROOT / "docs" / "RELIABILITY.md", "soak", "## The soak")
+COLUMNS = ("part", "what was run", "result", "measured", "duration", "date", "revision")
 
 
-def table(results):
-    """The results as a table; the machines that they come from are named once below it."""
-    rows = ["| part | what was run | result | measured | duration | date | revision |", "|---|---|---|---|---|---|---|"]
-    for result in results:
-        cells = [
-            f"`{result['part']}`",
-            result["what"],
-            f"**{result['result']}**" if result["result"] != "held" else "held",
-            "; ".join(result["measured"]) or "–",
-            duration(result["seconds"]),
-            result["date"],
-            f"`{result['revision']}`",
-        ]
-        rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
-    machines = sorted({result["machine"] for result in results})
-    return "\n".join([*rows, "", f"Machine: {'; '.join(machines)}. `scripts/soak` runs it again, part by part."])
+def row(result):
+    """The cells of a result."""
+    cells = [
+        f"`{result['part']}`",
+        result["what"],
+        f"**{result['result']}**" if result["result"] != "held" else "held",
+        "; ".join(result["measured"]) or "–",
+        duration(result["seconds"]),
+        result["date"],
+        f"`{result['revision']}`",
+    ]
+    return [cell.replace("|", "/") for cell in cells]
+
+
+def content(results, old):
+    """The table, with the rows of `old` (the document as it is) for what has no result; the machines are named once below it."""
+    rows = PART.rows(old, 1) | {(f"`{result['part']}`",): row(result) for result in results}
+    order = [f"`{part.name}`" for part in PARTS]
+    known = [rows[name,] for name in order if (name,) in rows]
+    before = re.search(r"^Machines?: (.*)\. `scripts/soak`", PART.content(old), re.MULTILINE)
+    machines = set(before.group(1).split("; ") if before else ()) | {result["machine"] for result in results}
+    names = f"Machines: {'; '.join(sorted(machines))}. `scripts/soak` runs it again, part by part."
+    return f"{markdown(COLUMNS, known)}\n\n{names}"
 
 
 def duration(seconds):
@@ -31,18 +42,8 @@ def duration(seconds):
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def with_part(text, content):
-    """`text` with the generated part replaced, or added at the end if there is none."""
-    part = f"{BEGIN}\n{content}\n{END}"
-    if BEGIN not in text or END not in text:
-        return f"{text.rstrip()}\n\n{HEADING}\n\n{part}\n".lstrip()
-    before, _, rest = text.partition(BEGIN)
-    return before + part + rest.partition(END)[2]
-
-
 def write():
     """Writes the results that there are; returns how many."""
     results = [result for result in map(kept_result, PARTS) if result is not None]
-    text = PATH.read_text() if PATH.exists() else "# Reliability\n"
-    PATH.write_text(with_part(text, table(results)))
+    PART.write(content(results, PART.read()))
     return len(results)

@@ -58,10 +58,11 @@ PARTS = [
     _tests("neighbours", "other libraries and tools in one process with the tracer", "neighbours::"),
     Part(
         "models",
-        "the hand-over of buffers, cuts of growing streams, the lock, waking and leaving of the background thread: "
-        "every interleaving with 3 preemptions",
+        "the hand-over of buffers, cuts of growing streams, the lock, waking and leaving of the background thread, forks, "
+        "flushes and the end: every interleaving with 2 to 4 preemptions",
         ("cargo", "test", "--package", "pytrace-preload", "--lib", "--features", "loom", "models::"),
     ),
+    Part("miri", "the buffers of events and the format under Miri", ("scripts/miri",)),
     Part(
         "fuzz",
         "a million runs each of the fuzz targets over the decoders and over all reports, within 512 MB: no finding",

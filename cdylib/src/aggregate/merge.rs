@@ -145,7 +145,7 @@ impl Merge {
         for slot in first.into_iter().chain(others) {
             let cursor = slot.published();
             let note = Buffer::of_cursor(cursor).map(|buffer| {
-                let count = (cursor as usize - buffer.first() as usize) / size_of::<Event>();
+                let count = (cursor.addr() - buffer.first().addr()) / size_of::<Event>();
                 (buffer, count)
             });
             let reader = self.reader(slot.name());
@@ -168,8 +168,7 @@ impl Merge {
                     && reader.note.is_some_and(|(buffer, count)| {
                         Buffer::of_cursor(cursor) == Some(buffer)
                             && reader.position == count
-                            && cursor as usize
-                                == buffer.first() as usize + count * size_of::<Event>()
+                            && cursor == buffer.first().wrapping_add(count)
                     })
             })
     }
@@ -238,6 +237,77 @@ fn run<W: Witness>(
         if reader.full.first() == was {
             // Nothing was left behind, so this was the noted end.
             return None;
+        }
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use std::thread;
+
+    use pytrace_format::record::{Domain, Mode};
+
+    use super::*;
+    use crate::stack::intern::bare_site;
+
+    /// Events of a thread: some buffers full.
+    const EVENTS: usize = if cfg!(miri) { 1_000 } else { 100_000 };
+
+    fn record(slot: &Slot, transport: &Transport, domain: Domain, address: usize) {
+        let kinds = [Kind::Birth, Kind::Death].into_iter().cycle();
+        for kind in kinds.take(EVENTS) {
+            let cursor = slot.published();
+            if Buffer::of_cursor(cursor).is_none_or(|buffer| cursor > buffer.limit()) {
+                let exchange = |full, name, index| transport.exchange(full, name, index, || true);
+                slot.hand_over(exchange).expect("there is room");
+            }
+            slot.append(Event::block(
+                kind,
+                domain,
+                address,
+                10,
+                16,
+                false,
+                bare_site(domain),
+            ));
+        }
+    }
+
+    #[test]
+    fn streams_of_two_threads_are_read_whole_while_they_grow() {
+        let transport = Transport::new();
+        let slots = [1, 2].map(|name| Slot::map(name, Mode::Sites).expect("memory"));
+        let mut merge = Merge::default();
+        let mut books = Box::new(Books::new([true; 5], false));
+        thread::scope(|scope| {
+            let threads = [
+                (slots[0], Domain::Raw, 0x10_000),
+                (slots[1], Domain::Malloc, 0x20_000),
+            ]
+            .map(|(slot, domain, address)| {
+                let transport = &transport;
+                scope.spawn(move || record(slot, transport, domain, address))
+            });
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                merge.pass(|| slots.to_vec(), &transport, &mut books, &mut ());
+                thread::yield_now();
+            }
+        });
+        merge.pass(|| slots.to_vec(), &transport, &mut books, &mut ());
+        assert!(slots.iter().all(|slot| merge.is_drained(slot)));
+        let quality = &books.quality;
+        assert_eq!(
+            (
+                quality.events,
+                quality.unmatched_frees,
+                quality.missed_frees
+            ),
+            (2 * EVENTS as u64, 0, 0)
+        );
+        for domain in [Domain::Raw, Domain::Malloc] {
+            let counters = books.counters(Some(domain));
+            let half = EVENTS as u64 / 2;
+            assert_eq!((counters.allocations, counters.frees), (half, half));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::sys::heap;
 use crate::watch::Watch;
 
 /// Size and alignment of a buffer, bytes.
-pub(crate) const SIZE: usize = if cfg!(feature = "loom") {
+pub(crate) const SIZE: usize = if cfg!(any(feature = "loom", miri)) {
     4 << 10
 } else {
     64 << 10
@@ -42,20 +42,19 @@ impl Buffer {
     /// Maps a new buffer.
     pub(crate) fn map() -> Option<Buffer> {
         // Twice the size holds an aligned one; what lies around it is given back.
-        let raw = heap::map(2 * SIZE)? as usize;
-        let base = raw.next_multiple_of(SIZE);
+        let raw = heap::map(2 * SIZE)?;
+        let before = raw.addr().next_multiple_of(SIZE) - raw.addr();
+        let base = raw.wrapping_add(before);
         // SAFETY: the parts outside `[base, base + SIZE)` of a mapping that nobody else knows.
         unsafe {
-            if base > raw {
-                heap::unmap(raw as *mut u8, base - raw);
+            if before > 0 {
+                heap::unmap(raw, before);
             }
-            let end = base + SIZE;
-            let raw_end = raw + 2 * SIZE;
-            if raw_end > end {
-                heap::unmap(end as *mut u8, raw_end - end);
+            if before < SIZE {
+                heap::unmap(base.wrapping_add(SIZE), SIZE - before);
             }
         }
-        let buffer = NonNull::new(base as *mut Header).map(Buffer)?;
+        let buffer = NonNull::new(base.cast()).map(Buffer)?;
         // SAFETY: fresh pages, which nobody else knows.
         unsafe { (&raw mut (*buffer.header()).watch).write(Watch::new()) };
         Some(buffer)
@@ -93,7 +92,7 @@ impl Buffer {
 
     /// The buffer that a cursor points into.
     pub(crate) fn of_cursor(cursor: *mut Event) -> Option<Buffer> {
-        NonNull::new((cursor as usize & !(SIZE - 1)) as *mut Header).map(Buffer)
+        NonNull::new(cursor.map_addr(|address| address & !(SIZE - 1)).cast()).map(Buffer)
     }
 
     /// Makes the buffer the `index`-th of a slot. The caller owns it.
@@ -128,7 +127,7 @@ impl Buffer {
 
     /// Where the first event goes.
     pub(crate) fn first(self) -> *mut Event {
-        (self.0.as_ptr() as usize + FIRST_EVENT) as *mut Event
+        self.place(FIRST_EVENT)
     }
 
     /// The last place from which everything that one call writes still fits.
@@ -136,12 +135,17 @@ impl Buffer {
         if cfg!(feature = "loom") {
             return self.first().wrapping_add(1); // a model cannot fill a real one
         }
-        (self.0.as_ptr() as usize + SIZE - (MOST_PER_CALL + 1) * size_of::<Event>()) as *mut Event
+        self.place(SIZE - (MOST_PER_CALL + 1) * size_of::<Event>())
+    }
+
+    /// So many bytes behind the beginning.
+    fn place(self, offset_bytes: usize) -> *mut Event {
+        self.header().wrapping_byte_add(offset_bytes).cast()
     }
 
     /// Notes how many events a full buffer holds, before it is handed over.
     pub(crate) fn close(self, cursor: *mut Event) {
-        let events = (cursor as usize - self.first() as usize) / size_of::<Event>();
+        let events = (cursor.addr() - self.first().addr()) / size_of::<Event>();
         self.watch().header_written();
         // SAFETY: the caller owns the buffer.
         unsafe { (*self.0.as_ptr()).events = events };

@@ -228,7 +228,8 @@ unsafe impl GlobalAlloc for OwnHeap {
     }
 }
 
-#[global_allocator]
+// Miri is to see each block of the tests' by itself.
+#[cfg_attr(not(miri), global_allocator)]
 static OWN_HEAP: OwnHeap = OwnHeap;
 
 #[cfg(test)]

@@ -96,10 +96,19 @@ class Stored(unittest.TestCase):
 
 class Documented(unittest.TestCase):
     def test_only_the_marked_part_is_replaced(self):
-        text = f"# Title\n\nby hand\n\n{document.BEGIN}\nold\n{document.END}\n\nmore by hand\n"
-        expected = f"# Title\n\nby hand\n\n{document.BEGIN}\nnew\n{document.END}\n\nmore by hand\n"
-        self.assertEqual(document.with_part(text, "new"), expected)
+        begin, end = document.PART.begin, document.PART.end
+        text = f"# Title\n\nby hand\n\n{begin}\nold\n{end}\n\nmore by hand\n"
+        expected = f"# Title\n\nby hand\n\n{begin}\nnew\n{end}\n\nmore by hand\n"
+        self.assertEqual(document.PART.replaced(text, "new"), expected)
 
     def test_a_document_without_the_part_gets_it_once(self):
-        text = document.with_part(document.with_part("# Title\n\nby hand\n", "old"), "new")
-        self.assertEqual((text.count(document.BEGIN), text.count("old"), text.count("by hand")), (1, 0, 1))
+        text = document.PART.replaced(document.PART.replaced("# Title\n\nby hand\n", "old"), "new")
+        self.assertEqual((text.count(document.PART.begin), text.count("old"), text.count("by hand")), (1, 0, 1))
+
+    def test_rows_that_were_not_made_anew_stay(self):
+        row = {"interpreter": "a (3.11)", "tests": "quick", "files": 38, "revision": "abc"}
+        old = document.PART.replaced("", document.content([row, row | {"tests": "ci"}], [], ""))
+        new = document.content([row | {"files": 39}, row | {"interpreter": "b (3.12)"}], [], old)
+        rows = [line.split(" | ")[:3] for line in new.splitlines() if line.startswith("| ")][1:]
+        expected = [["| a (3.11)", "quick", "39"], ["| b (3.12)", "quick", "38"], ["| a (3.11)", "ci", "38"]]
+        self.assertEqual(rows, expected)

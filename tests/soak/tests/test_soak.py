@@ -34,17 +34,22 @@ class Judging(unittest.TestCase):
 
 class Documents(unittest.TestCase):
     def test_a_row_has_everything(self):
-        table = document.table([RESULT])
+        table = document.content([RESULT], "")
         self.assertIn(
             "| `kill9` | 200 kills / at random | held | median 50 ms | 1 min 1 s | 2026-01-01 | `abc` |", table
         )
         self.assertIn("a machine", table)
-        self.assertIn("**failed**", document.table([RESULT | {"result": "failed"}]))
+        self.assertIn("**failed**", document.content([RESULT | {"result": "failed"}], ""))
 
-    def test_only_the_part_is_replaced(self):
-        once = document.with_part("# Title\n\nby hand\n", "old")
-        twice = document.with_part(once + "\nmore by hand\n", "new")
-        self.assertEqual([twice.count(text) for text in ("old", "new", "by hand", document.BEGIN)], [0, 1, 2, 1])
+    def test_what_was_not_run_again_keeps_its_row(self):
+        before = document.PART.replaced("# Title\n", document.content([RESULT], ""))
+        other = RESULT | {"part": "spawn", "measured": [], "machine": "another machine"}
+        both = document.PART.replaced(before, document.content([other], before))
+        lines = [line for line in both.splitlines() if line.startswith("| `")]
+        self.assertEqual([line.split("`")[1] for line in lines], ["kill9", "spawn"])
+        self.assertIn("Machines: a machine; another machine.", both)
+        again = document.PART.replaced(both, document.content([RESULT | {"revision": "def"}], both))
+        self.assertEqual([again.count(text) for text in ("`kill9`", "`abc`", "`def`", "a machine")], [1, 1, 1, 1])
 
 
 if __name__ == "__main__":

@@ -2,23 +2,47 @@
 
 use super::{is_error, raw};
 
-/// Maps `size` bytes of zeroed private memory; `None` when the system refuses.
-pub(crate) fn map_pages(size: usize) -> Option<*mut u8> {
-    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory in use.
-    let result = unsafe { raw(libc::SYS_mmap, [0, size, protection, flags, usize::MAX, 0]) };
-    (!is_error(result)).then_some(result as *mut u8)
+pub(crate) use pages::{map_pages, unmap_pages};
+
+#[cfg(not(miri))]
+mod pages {
+    use super::{is_error, raw};
+
+    /// Maps `size` bytes of zeroed private memory; `None` when the system refuses.
+    pub(crate) fn map_pages(size: usize) -> Option<*mut u8> {
+        let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+        // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no memory in use.
+        let result = unsafe { raw(libc::SYS_mmap, [0, size, protection, flags, usize::MAX, 0]) };
+        (!is_error(result)).then_some(result as *mut u8)
+    }
+
+    /// Unmaps pages that [`map_pages`] gave.
+    ///
+    /// # Safety
+    /// `[address, address + size)` is part of such a mapping, and nothing refers to it any more.
+    pub(crate) unsafe fn unmap_pages(address: *mut u8, size: usize) -> bool {
+        // SAFETY: the caller gives up the range.
+        let result = unsafe { raw(libc::SYS_munmap, [address as usize, size, 0, 0, 0, 0]) };
+        !is_error(result)
+    }
 }
 
-/// Unmaps pages that [`map_pages`] gave.
-///
-/// # Safety
-/// `[address, address + size)` is part of such a mapping, and nothing refers to it any more.
-pub(crate) unsafe fn unmap_pages(address: *mut u8, size: usize) -> bool {
-    // SAFETY: the caller gives up the range.
-    let result = unsafe { raw(libc::SYS_munmap, [address as usize, size, 0, 0, 0, 0]) };
-    !is_error(result)
+/// Under Miri, which has no system calls: the standard library's pages. A part that is given back stays until the end.
+#[cfg(miri)]
+mod pages {
+    use std::alloc::{GlobalAlloc, Layout, System};
+
+    pub(crate) fn map_pages(size: usize) -> Option<*mut u8> {
+        let layout = Layout::from_size_align(size, 4096).ok()?;
+        // SAFETY: nobody maps nothing.
+        let pages = unsafe { System.alloc_zeroed(layout) };
+        (!pages.is_null()).then_some(pages)
+    }
+
+    pub(crate) unsafe fn unmap_pages(_address: *mut u8, _size: usize) -> bool {
+        true
+    }
 }
 
 /// Has a range of whole private pages read as zeroes in children that do not share this process's memory.
