@@ -2,6 +2,7 @@
 
 use super::Pytrace;
 use super::report::counters;
+use crate::support::installation::target;
 use pytrace_format::record::Domain;
 use pytrace_format::synth::{Synth, realistic};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A capture whose names are hard on every sink.
-fn hostile() -> Synth {
+pub(super) fn hostile() -> Synth {
     let mut synth = realistic();
     for (number, name) in [
         "=HYPERLINK(\"x\")",
@@ -29,11 +30,6 @@ fn hostile() -> Synth {
     let nowhere = synth.stack(&[]);
     synth.site(Domain::Raw, nowhere, counters(1, 99));
     synth
-}
-
-fn target() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target"))
 }
 
 /// The folder with the report in the forms that are named.

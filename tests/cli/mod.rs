@@ -10,6 +10,7 @@ mod manual; // completions, manual pages, help
 mod native; // native stacks: names from real files, stacks of every shape
 mod report; // captures made by hand: every field
 mod run; // exit statuses, signals, environment, output files
+mod speedscope; // its files, held against its schema
 mod unreadable; // every kind of bad file
 
 use crate::support::installation::library;
