@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use pytrace_format::FormatError;
 use pytrace_format::events::{Block, Change, Event, EventDecoder};
+use pytrace_format::fast_map::FastMap;
 use pytrace_model::Model;
 use pytrace_model::ids::SiteId;
 use pytrace_model::record::Domain;
@@ -38,10 +39,10 @@ pub struct EventRows<'a> {
     trouble: Option<FormatError>,
     model: &'a Model,
     words: Words,
-    places: HashMap<SiteId, Place>,
-    live: HashMap<u64, Live>,
+    places: FastMap<u32, Place>,
+    live: FastMap<u64, Live>,
     /// The block that each thread is about to resize.
-    pending: HashMap<u32, Live>,
+    pending: FastMap<u32, Live>,
 }
 
 /// A block between the event that gave it out and the one that takes it back.
@@ -77,9 +78,9 @@ impl<'a> EventRows<'a> {
                 domains: Domain::ALL.map(|domain| domain.name().into()),
                 changes: HashMap::new(),
             },
-            places: HashMap::new(),
-            live: HashMap::new(),
-            pending: HashMap::new(),
+            places: FastMap::default(),
+            live: FastMap::default(),
+            pending: FastMap::default(),
         }
     }
 
@@ -172,7 +173,7 @@ impl<'a> EventRows<'a> {
     fn place(&mut self, site: SiteId) -> Place {
         let model = self.model;
         let words = &self.words;
-        let place = self.places.entry(site).or_insert_with(|| {
+        let place = self.places.entry(site.0).or_insert_with(|| {
             let Some(row) = model.site(site) else {
                 return Place {
                     domain: Cell::Nothing,

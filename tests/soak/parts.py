@@ -49,6 +49,12 @@ PARTS = [
         "the background thread held for 30 s under the load of 16 threads, with the aggregator's lock and without",
         "held::",
     ),
+    _tests(
+        "events_1e9",
+        "a capture of 10⁹ events, 10⁶ blocks live at a time, reported as text and every event as CSV and Parquet: no row is missing, "
+        "and the reader stays within 1 GiB",
+        "long_events::",
+    ),
     _tests("limits", "little address space in 17 steps; a run of 40 million events", "f64_", "f66_"),
     _tests(
         "damage",
