@@ -86,7 +86,7 @@ pub fn stack_identities(model: &Model, frames: &[u32]) -> Vec<u32> {
 }
 
 /// For each frame, the first row of the frames that a reader cannot tell from it.
-pub(crate) fn frame_identities(model: &Model) -> Vec<u32> {
+pub fn frame_identities(model: &Model) -> Vec<u32> {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Identity<'model> {
         Python {

@@ -8,8 +8,10 @@
 //! before their children.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash};
 
+use pytrace_format::fast_map::FastMap;
 use pytrace_format::ids::{FrameId, ModuleId, SiteId, StackId, StringId};
 use pytrace_format::record::{Domain, Frame, Module, NativeName, Record, Site, Stack};
 
@@ -37,8 +39,8 @@ pub struct Union {
     strings: HashMap<String, StringId>,
     modules: HashMap<(StringId, Vec<u8>), ModuleId>,
     frames: HashMap<FrameKey, FrameId>,
-    stacks: HashMap<(StackId, FrameId), StackId>,
-    sites: HashMap<(Domain, StackId), SiteId>,
+    stacks: FastMap<(StackId, FrameId), StackId>,
+    sites: FastMap<(u32, StackId), SiteId>,
 }
 
 /// Where the rows of one capture are in a union.
@@ -82,10 +84,21 @@ impl Union {
             let frame = self.frame(mapping.frame_content(frame))?;
             mapping.frames.push(frame);
         }
+        // The tree is most of a capture: the first one's rows are all new.
+        self.stacks
+            .reserve(model.stacks.len().saturating_sub(self.stacks.len()));
+        mapping.stacks.reserve_exact(model.stacks.len());
+        let mut last = StackId(0);
         for stack in &model.stacks {
-            let key = (mapping.stack(stack.parent), mapping.frame(stack.frame));
-            let stack = self.stack(key)?;
-            mapping.stacks.push(stack);
+            let (parent, frame) = (mapping.stack(stack.parent), mapping.frame(stack.frame));
+            // Captures of one program have most rows in the same order, and the next row is nearer than any map's.
+            let next = self.tables.stacks.get(last.0 as usize);
+            last = if next == Some(&Stack { parent, frame }) {
+                StackId(last.0 + 1)
+            } else {
+                self.stack((parent, frame))?
+            };
+            mapping.stacks.push(last);
         }
         for site in &model.sites {
             let site = self.site((site.domain, mapping.stack(site.stack)))?;
@@ -148,9 +161,9 @@ impl Union {
         })
     }
 
-    fn site(&mut self, key: (Domain, StackId)) -> Result<SiteId, ModelError> {
+    fn site(&mut self, (domain, stack): (Domain, StackId)) -> Result<SiteId, ModelError> {
         let tables = &mut self.tables;
-        intern(&mut self.sites, key, |&(domain, stack)| {
+        intern(&mut self.sites, (domain as u32, stack), |_| {
             tables.apply(Record::Site(Site { domain, stack }))?;
             Ok(SiteId(last_row(&tables.sites)))
         })
@@ -200,6 +213,11 @@ impl Mapping {
         row(&self.sites, id.index())
     }
 
+    /// What [`sites`](Mapping::sites) gives, when nothing else is asked any more: the rest, a number for each row, is let go.
+    pub fn into_sites(self) -> Vec<SiteId> {
+        self.sites
+    }
+
     /// The sites of the union for those of the capture, in the order of its table.
     pub fn sites(&self) -> impl Iterator<Item = SiteId> {
         self.sites.iter().copied()
@@ -228,17 +246,18 @@ fn last_row<T>(rows: &[T]) -> u32 {
     u32::try_from(rows.len()).unwrap_or(0)
 }
 
-fn intern<Key: Eq + Hash + Clone, Id: Copy>(
-    known: &mut HashMap<Key, Id>,
+fn intern<Key: Eq + Hash, Id: Copy>(
+    known: &mut HashMap<Key, Id, impl BuildHasher>,
     key: Key,
     add: impl FnOnce(&Key) -> Result<Id, ModelError>,
 ) -> Result<Id, ModelError> {
-    if let Some(&id) = known.get(&key) {
-        return Ok(id);
+    match known.entry(key) {
+        Entry::Occupied(known) => Ok(*known.get()),
+        Entry::Vacant(new) => {
+            let id = add(new.key())?;
+            Ok(*new.insert(id))
+        }
     }
-    let id = add(&key)?;
-    known.insert(key, id);
-    Ok(id)
 }
 
 #[cfg(test)]

@@ -106,16 +106,17 @@ impl Difference {
         let scopes = scopes(&before, &after);
         let mut sizes = sizes(&before, &after);
         sizes.retain(|row| row.samples.is_changed(knows_live));
-        sizes.sort_by_key(|row| Reverse(magnitude(&row.samples, metric_of_sizes(metric))));
+        sizes.sort_by_cached_key(|row| Reverse(magnitude(&row.samples, metric_of_sizes(metric))));
 
         let mut union = Union::new();
         let mut runs = |side: &mut Side| -> Result<Vec<Run>> {
             let run = |(path, capture): &mut (PathBuf, Capture)| {
                 let added = union.add(&capture.model);
                 let mapping = added.map_err(|error| Error::not_decoded(path, error))?;
+                let sites = mapping.into_sites();
                 let counters = core::mem::take(&mut capture.model.site_counters);
                 forget_tables(&mut capture.model);
-                Ok(Run { mapping, counters })
+                Ok(Run { sites, counters })
             };
             side.iter_mut().map(run).collect()
         };
@@ -132,7 +133,7 @@ impl Difference {
         }
         let sites_compared = sites.len();
         sites.retain(|row| row.moved_from.is_some() || row.samples.is_changed(knows_live));
-        sites.sort_by_key(|row| Reverse(magnitude(&row.samples, metric)));
+        sites.sort_by_cached_key(|row| Reverse(magnitude(&row.samples, metric)));
         Ok(Difference {
             before,
             after,

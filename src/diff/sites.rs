@@ -10,11 +10,9 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use pytrace_model::Model;
-use pytrace_model::group::{add, stack_identities};
-use pytrace_model::ids::StackId;
-use pytrace_model::origin::Origins;
+use pytrace_model::group::{add, frame_identities, stack_identities};
+use pytrace_model::ids::{SiteId, StackId};
 use pytrace_model::record::{Counters, Domain, Frame, Site};
-use pytrace_model::union::Mapping;
 
 use super::spread::Samples;
 use crate::analysis::Metric;
@@ -34,17 +32,20 @@ pub struct SiteRow {
 
 /// One run: where its sites are in the union, and their counters.
 pub(super) struct Run {
-    pub(super) mapping: Mapping,
+    pub(super) sites: Vec<SiteId>,
     pub(super) counters: Vec<Counters>,
 }
 
 /// Matches the sites of all runs; `tables` are their union's.
 pub(super) fn matched(tables: &Model, before: &[Run], after: &[Run]) -> Vec<SiteRow> {
-    let origins = Origins::of(tables);
-    let stacks = stack_identities(tables, origins.frame_identities());
-    let mut rows = gather(tables, &stacks, before, after);
-    let lineless = stack_identities(tables, &without_lines(tables, origins.frame_identities()));
-    join_moved(&mut rows, &lineless);
+    let frames = frame_identities(tables);
+    let mut rows = gather(tables, &stack_identities(tables, &frames), before, after);
+    let is_one_sided =
+        |row: &SiteRow| is_nothing(&row.samples.before) || is_nothing(&row.samples.after);
+    if rows.iter().any(is_one_sided) {
+        let lineless = stack_identities(tables, &without_lines(tables, &frames));
+        join_moved(&mut rows, &lineless);
+    }
     rows
 }
 
@@ -54,8 +55,8 @@ fn gather(tables: &Model, stacks: &[u32], before: &[Run], after: &[Run]) -> Vec<
     let mut rows: Vec<SiteRow> = Vec::new();
     let runs = before.iter().chain(after);
     for (number, run) in runs.enumerate() {
-        for (site, counters) in run.mapping.sites().zip(&run.counters) {
-            let Some(&Site { domain, stack }) = tables.site(site) else {
+        for (site, counters) in run.sites.iter().zip(&run.counters) {
+            let Some(&Site { domain, stack }) = tables.site(*site) else {
                 continue;
             };
             if *counters == Counters::default() {

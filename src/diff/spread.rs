@@ -75,7 +75,18 @@ const fn counted(name: &'static str, of: fn(&Counters) -> u64, needs_live_table:
 
 impl Spread {
     /// The spread of some numbers; zeros for none.
-    pub fn of(mut numbers: Vec<u64>) -> Spread {
+    pub fn of(numbers: impl IntoIterator<Item = u64, IntoIter: ExactSizeIterator>) -> Spread {
+        let mut numbers = numbers.into_iter();
+        // Most often a side is one run, and there are a million rows.
+        if numbers.len() == 1 {
+            let only = numbers.next().unwrap_or(0);
+            return Spread {
+                least: only,
+                median: only,
+                most: only,
+            };
+        }
+        let mut numbers: Vec<u64> = numbers.collect();
         numbers.sort_unstable();
         let (Some(&least), Some(&most)) = (numbers.first(), numbers.last()) else {
             return Spread::default();
@@ -124,8 +135,8 @@ impl Samples {
     /// One number of it.
     pub fn change(&self, of: impl Fn(&Counters) -> u64) -> Change {
         Change {
-            before: Spread::of(self.before.iter().map(&of).collect()),
-            after: Spread::of(self.after.iter().map(&of).collect()),
+            before: Spread::of(self.before.iter().map(&of)),
+            after: Spread::of(self.after.iter().map(&of)),
         }
     }
 

@@ -200,6 +200,7 @@ fn sites(
         return Ok(());
     }
     let metric = difference.metric;
+    let kinds: Vec<_> = all.iter().map(|row| row.kind(metric)).collect();
     let counted: Vec<_> = [
         Kind::Appeared,
         Kind::Vanished,
@@ -210,7 +211,7 @@ fn sites(
     ]
     .into_iter()
     .filter_map(|kind| {
-        let number = all.iter().filter(|row| row.kind(metric) == kind).count();
+        let number = kinds.iter().filter(|other| **other == kind).count();
         (number > 0).then(|| {
             let what = match kind {
                 Kind::Changed => "changed in other numbers",
