@@ -26,10 +26,11 @@ const NOT_FOUND: u8 = 127;
 
 /// Reads the command line and does what it asks.
 pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
+    let command = parse::command_in(&words);
     let command_line = match parse::parse(words) {
         Ok(command_line) => command_line,
         Err(error) => {
-            return ExitCode::from(match parse::complaint(&error) {
+            return ExitCode::from(match parse::complaint(&error, command.as_deref()) {
                 Some(complaint) => {
                     say(&complaint);
                     BAD_REQUEST

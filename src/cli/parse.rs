@@ -50,15 +50,26 @@ fn with_command_separated(mut words: Vec<OsString>) -> Vec<OsString> {
     words
 }
 
-/// The parser's complaint as one line; `None` when it is no error but an answer (`--help`, `--version`).
-pub(crate) fn complaint(error: &clap::Error) -> Option<String> {
+/// The first word, if it is one of the commands.
+pub(crate) fn command_in(words: &[OsString]) -> Option<String> {
+    let word = words.get(1)?.to_str()?;
+    CommandLine::command()
+        .find_subcommand(word)
+        .map(|command| command.get_name().to_owned())
+}
+
+/// The parser's complaint about a command as one line; `None` when it is no error but an answer (`--help`, `--version`).
+pub(crate) fn complaint(error: &clap::Error, command: Option<&str>) -> Option<String> {
     if !error.use_stderr() {
         return None;
     }
     let text = error.render().to_string();
     let mut words = Vec::new();
+    let mut is_usage = false;
     for line in text.lines().map(str::trim) {
-        if line.starts_with("Usage:") || line.starts_with("For more information") {
+        // The usage may have several lines, and ends with an empty one.
+        is_usage = line.starts_with("Usage:") || is_usage && !line.is_empty();
+        if is_usage || line.starts_with("For more information") {
             continue;
         }
         words.push(
@@ -73,7 +84,15 @@ pub(crate) fn complaint(error: &clap::Error) -> Option<String> {
         .collect::<Vec<_>>()
         .join(" ");
     let line = line.replace(" ; ", "; ");
-    Some(format!("{line} (see `pytrace --help`)"))
+    // The advice of the parser, which takes a number below zero for an option.
+    let line = match line.split_once("; to pass '-") {
+        Some((said, _)) => said.to_owned(),
+        None => line,
+    };
+    let help = command.map_or("pytrace --help".to_owned(), |command| {
+        format!("pytrace {command} --help")
+    });
+    Some(format!("{line} (see `{help}`)"))
 }
 
 #[cfg(test)]
@@ -82,8 +101,9 @@ mod tests {
     use crate::cli::args::Subcommands;
 
     fn parsed(words: &[&str]) -> Result<CommandLine, String> {
-        let words = words.iter().map(OsString::from).collect();
-        parse(words).map_err(|error| complaint(&error).unwrap_or_default())
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        let command = command_in(&words);
+        parse(words).map_err(|error| complaint(&error, command.as_deref()).unwrap_or_default())
     }
 
     fn command_of(words: &[&str]) -> Vec<OsString> {
@@ -153,8 +173,30 @@ mod tests {
                 &["pytrace"],
                 &["requires a subcommand", "run, report, diff, check, doctor"],
             ),
-            (&["pytrace", "run"], &["<CMD>..."]),
-            (&["pytrace", "reprot", "x"], &["reprot", "report"]),
+            (
+                &["pytrace", "run"],
+                &["<CMD>...", "(see `pytrace run --help`)"],
+            ),
+            (
+                &["pytrace", "diff", "a"],
+                &["not provided: <NEW> (see `pytrace diff --help`)"],
+            ),
+            (
+                &["pytrace", "report", "x", "--top", "-1"],
+                &["'-1'", "'--top <N>': give a number, such as 20"],
+            ),
+            (
+                &["pytrace", "check", "x", "--max-peak", "-1"],
+                &["'-1'", "give a number of bytes"],
+            ),
+            (
+                &["pytrace", "report", "x", "-1"],
+                &["unexpected argument '-1' found (see `pytrace report --help`)"],
+            ),
+            (
+                &["pytrace", "reprot", "x"],
+                &["reprot", "report", "(see `pytrace --help`)"],
+            ),
             (&["pytrace", "report"], &["<FILE>"]),
             (
                 &["pytrace", "report", "x", "--metric", "lvie"],
@@ -172,6 +214,6 @@ mod tests {
     #[test]
     fn help_is_no_complaint() {
         let error = parse(vec!["pytrace".into(), "run".into(), "--help".into()]).unwrap_err();
-        assert_eq!(complaint(&error), None);
+        assert_eq!(complaint(&error, Some("run")), None);
     }
 }

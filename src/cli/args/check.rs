@@ -33,19 +33,19 @@ pub(crate) struct CheckArguments {
     pub(crate) file: PathBuf,
 
     /// Bytes live at the moment at which they were most
-    #[arg(long, value_name = "SIZE", value_parser = amount::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = amount::bytes, allow_negative_numbers = true)]
     pub(crate) max_peak: Option<u64>,
 
     /// Bytes live when the program ended, before the interpreter tore down
-    #[arg(long, value_name = "SIZE", value_parser = amount::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = amount::bytes, allow_negative_numbers = true)]
     pub(crate) max_live: Option<u64>,
 
     /// Bytes asked for in all
-    #[arg(long, value_name = "SIZE", value_parser = amount::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = amount::bytes, allow_negative_numbers = true)]
     pub(crate) max_allocated: Option<u64>,
 
     /// Allocations in all, such as 20000, 20k or 1.5M (k is 1000)
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", value_parser = amount::count, allow_negative_numbers = true)]
     pub(crate) max_allocations: Option<u64>,
 
     /// An earlier capture: peak, live, allocated and allocations may not exceed its own by more than the tolerance

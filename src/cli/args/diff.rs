@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::report::MetricArgument;
+use super::rows;
 
 /// Tell what changed between two captures, or between two sets of repeated runs.
 ///
@@ -60,7 +61,7 @@ pub(crate) struct DiffArguments {
     pub(crate) metric: MetricArgument,
 
     /// Call sites and size classes listed [default: 25 and 10 in text, all in JSON]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
 }
 

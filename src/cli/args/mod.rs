@@ -58,6 +58,12 @@ pub(crate) fn spelling(value: impl ValueEnum) -> OsString {
     possible.map_or_else(OsString::new, |value| value.get_name().into())
 }
 
+/// A number of rows as typed.
+fn rows(text: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| "give a number, such as 20".to_owned())
+}
+
 /// Whether a word of the settings means "no file".
 pub(crate) fn means_none(word: &OsStr) -> bool {
     word == "none"

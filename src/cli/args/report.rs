@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use pytrace::analysis::{Grouping, Metric};
 
+use super::rows;
+
 /// Report what a capture holds, or several captures as one.
 ///
 /// A capture that was cut short, or whose program still runs, is reported up to its last complete record. Several
@@ -61,7 +63,7 @@ pub(crate) struct ReportArguments {
     pub(crate) events: bool,
 
     /// Rows listed [default: 25 in text, all in other forms]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rows, allow_negative_numbers = true)]
     pub(crate) top: Option<usize>,
 }
 
