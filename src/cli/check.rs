@@ -8,17 +8,19 @@ use pytrace::analysis::Metric;
 use pytrace::capture::Capture;
 use pytrace::check::{self, Limit, Source, Verdict, github, json, junit, text};
 use pytrace::error::{Error, Result, quoted};
-use pytrace_model::text::size;
 
 use super::args::{CheckArguments, CheckFormat};
 use super::destination;
-use super::progress::ProgressLine;
+use super::progress::{ProgressLine, reading};
 
 /// Limits were exceeded, or could not be proven to hold.
 const EXCEEDED: u8 = 1;
 
 /// Writes the verdict; 0 if all limits hold, else 1.
 pub(crate) fn run(arguments: &CheckArguments) -> Result<u8> {
+    let output = arguments.output.as_deref();
+    let captures = [Some(&arguments.file), arguments.baseline.as_ref()];
+    destination::spares(output, captures.into_iter().flatten().map(PathBuf::as_path))?;
     let capture = read(&arguments.file)?;
     let baseline = arguments.baseline.as_deref().map(read).transpose()?;
     let mut limits = limits(arguments);
@@ -37,20 +39,24 @@ pub(crate) fn run(arguments: &CheckArguments) -> Result<u8> {
     }
     let mut verdict = Verdict::of(&capture, baseline.as_ref(), limits)?;
     verdict.allow_doubts = arguments.allow_incomplete;
-    let output = arguments.output.as_deref();
-    destination::write(output, |_, out| match arguments.format {
+    let written = destination::write(output, |_, out| match arguments.format {
         CheckFormat::Text => text::write(&verdict, out),
         CheckFormat::Github => github::write(&verdict, &repository(), out),
         CheckFormat::Junit => junit::write(&verdict, out),
         CheckFormat::Json => json::write(&verdict, out),
-    })?;
+    });
+    match written {
+        // The verdict holds, whether or not it is read to its end.
+        Err(error) if error.is_broken_pipe() => {}
+        written => written?,
+    }
     Ok(if verdict.is_good() { 0 } else { EXCEEDED })
 }
 
 fn read(path: &Path) -> Result<Capture> {
     let mut line = ProgressLine::of_stderr();
     Capture::open_watched(path, |read_bytes, all_bytes| {
-        line.show(|| format!("reading, {} of {}", size(read_bytes), size(all_bytes)));
+        line.show(|| reading(read_bytes, all_bytes));
     })
 }
 

@@ -1,10 +1,11 @@
 //! Where an answer goes: standard output, or a file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use pytrace::error::{Error, Result};
+use pytrace::error::{Error, Result, quoted};
 
 use super::terminal::Terminal;
 
@@ -25,4 +26,23 @@ pub(crate) fn write(
         }
     };
     written.map_err(|source| Error::not_written(path, source))
+}
+
+/// Refuses to write over a capture that is read: there would be nothing left to report it from.
+pub(crate) fn spares<'a>(
+    path: Option<&Path>,
+    captures: impl IntoIterator<Item = &'a Path>,
+) -> Result<()> {
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    let Some((path, written)) = path.and_then(|path| Some((path, file(path)?))) else {
+        return Ok(());
+    };
+    let is_written = |capture: &&Path| file(capture) == Some(written);
+    match captures.into_iter().find(is_written) {
+        Some(_) => Err(Error::usage(format!(
+            "-o {} would write over a capture that is read; choose another file",
+            quoted(path)
+        ))),
+        None => Ok(()),
+    }
 }

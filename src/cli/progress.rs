@@ -57,6 +57,14 @@ impl Drop for ProgressLine {
     }
 }
 
+/// How much of a file was read. A pipe does not tell its length.
+pub(crate) fn reading(read_bytes: u64, all_bytes: u64) -> String {
+    match read_bytes <= all_bytes {
+        true => format!("reading, {} of {}", size(read_bytes), size(all_bytes)),
+        false => format!("reading, {}", size(read_bytes)),
+    }
+}
+
 /// What is written, and how much it is so far.
 #[derive(Debug)]
 pub(crate) struct Watched<'progress, W> {

@@ -15,7 +15,8 @@ use pytrace_model::record::Mode;
 use pytrace_model::text::{count, escape_name, size};
 
 use super::args::{Format, ReportArguments, spelling};
-use super::progress::{ProgressLine, Watched};
+use super::destination;
+use super::progress::{ProgressLine, Watched, reading};
 use super::terminal::Terminal;
 
 /// Writes the report; the exit status is 0.
@@ -25,7 +26,10 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
     let filter = Filter::parse(&arguments.filter)
         .map_err(|wanted| Error::usage(format!("--filter: {}", escape_name(&wanted))))?;
     let mut line = ProgressLine::of_stderr();
-    let mut read = Read::files(&arguments.files, &mut line)?;
+    let inputs = merge::find(&arguments.files)?;
+    let captures = inputs.files().iter().map(PathBuf::as_path);
+    destination::spares(arguments.output.as_deref(), captures)?;
+    let mut read = Read::files(inputs, &mut line)?;
     check_request(arguments, &read)?;
     let model = &mut read.capture.model;
     let naming = symbols::name_native_frames(model, |Progress { done, all }| {
@@ -154,11 +158,11 @@ struct Read {
 }
 
 impl Read {
-    fn files(named: &[PathBuf], line: &mut ProgressLine) -> Result<Read> {
-        match merge::find(named)? {
+    fn files(inputs: Inputs, line: &mut ProgressLine) -> Result<Read> {
+        match inputs {
             Inputs::One(path) => {
                 let capture = Capture::open_watched(&path, |read_bytes, all_bytes| {
-                    line.show(|| format!("reading, {} of {}", size(read_bytes), size(all_bytes)));
+                    line.show(|| reading(read_bytes, all_bytes));
                 })?;
                 Ok(Read {
                     notes: capture.unread.iter().cloned().collect(),

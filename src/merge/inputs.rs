@@ -18,6 +18,16 @@ pub enum Inputs {
     Several(Vec<PathBuf>),
 }
 
+impl Inputs {
+    /// The files.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Inputs::One(file) => std::slice::from_ref(file),
+            Inputs::Several(files) => files,
+        }
+    }
+}
+
 /// Finds the captures. A file by itself is one; of a folder these are the files `*.pytrace` and `*.pytrace.1`, `.2` … right in it, by name; a file
 /// that is named twice counts once.
 ///

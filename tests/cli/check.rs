@@ -69,6 +69,21 @@ fn limits_decide_the_exit_status() {
 }
 
 #[test]
+fn a_verdict_that_nobody_reads_holds() {
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+    drop(reader);
+    let mut pytrace = Pytrace::new("check")
+        .file("a.pytrace", complete().file())
+        .words(["a.pytrace", "--max-peak", "1"]);
+    let output = pytrace.command.stdout(writer).output();
+    let output = output.expect("pytrace starts");
+    assert_eq!(
+        (output.status.code(), output.stderr.as_slice()),
+        (Some(1), b"".as_slice())
+    );
+}
+
+#[test]
 fn an_incomplete_capture_fails_unless_it_is_allowed() {
     let killed = small(Mode::Sites);
     let answer = check(&killed, &["--max-peak", "1G"]);

@@ -6,6 +6,7 @@ mod counts; // captures without call sites
 mod diff; // captures and sets of them, and a program that does the same twice
 mod doctor; // the list of what works
 mod exports; // reports for other tools, opened by these
+mod long_work; // on a terminal: how far it is
 mod manual; // completions, manual pages, help
 mod native; // native stacks: names from real files, stacks of every shape
 mod report; // captures made by hand: every field
@@ -15,6 +16,7 @@ mod unreadable; // every kind of bad file
 
 use crate::support::installation::library;
 use crate::support::watchdog::{LIMIT, Watched};
+use pytrace_format::record::Mode;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
@@ -156,6 +158,55 @@ fn bad_command_lines_get_one_line() {
         let line = answer.refusal();
         assert!(line.contains(part), "{words:?}: {line}");
     }
+}
+
+#[test]
+fn no_answer_is_written_over_a_capture() {
+    for words in [
+        ["report", "a.pytrace", "-o", "a.pytrace"].as_slice(),
+        &["report", ".", "--format", "json", "-o", "./a.pytrace"],
+        &["report", "a.pytrace", "-o", "link"],
+        &["diff", "b.pytrace", "a.pytrace", "-o", "a.pytrace"],
+        &[
+            "diff",
+            "--old",
+            "a.pytrace",
+            "--new",
+            "b.pytrace",
+            "-o",
+            "a.pytrace",
+        ],
+        &["check", "a.pytrace", "--max-peak", "1", "-o", "a.pytrace"],
+        &[
+            "check",
+            "b.pytrace",
+            "--baseline",
+            "a.pytrace",
+            "-o",
+            "a.pytrace",
+        ],
+    ] {
+        let capture = report::small(Mode::Sites).file();
+        let pytrace = Pytrace::new(words[0])
+            .words(&words[1..])
+            .file("a.pytrace", &capture)
+            .file("b.pytrace", &capture);
+        std::os::unix::fs::symlink("a.pytrace", pytrace.path("link")).expect("the folder is ours");
+        let answer = pytrace.run();
+        let line = answer.refusal();
+        assert!(line.contains("would write over a capture"), "{line}");
+        let left = std::fs::read(answer.path("a.pytrace")).expect("it is there");
+        assert!(left == capture, "{words:?}");
+    }
+    // Any other file is.
+    let answer = Pytrace::new("report")
+        .file("a.pytrace", report::small(Mode::Sites).file())
+        .file("old", "old")
+        .words(["a.pytrace", "-o", "old"])
+        .run();
+    assert_eq!(answer.code(), 0, "{}", answer.stderr);
+    let written = std::fs::read_to_string(answer.path("old")).expect("it is there");
+    assert!(written.contains("app.py, pid"), "{written}");
 }
 
 #[test]
