@@ -40,6 +40,7 @@ mod cli; // the command line: what it accepts, says and returns
 mod control; // pause, resume, mark, flush
 mod damaged; // captures that were cut short, flipped or made to do harm
 mod events; // every event, in order: played again it gives the books
+mod growth; // what is done again and again takes no more memory
 mod long_events; // a billion of them, read as a stream
 mod rewriting; // captures of programs that run for long
 mod settings; // PYTRACE_*: what they do, and what bad values get

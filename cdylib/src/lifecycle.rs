@@ -238,22 +238,22 @@ pub(crate) fn without_own_thread<R>(call: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A library is about to be closed.
-pub(crate) fn before_unloading() {
-    if let Some(session) = unloading_session() {
-        let own = OwnWork::begin();
-        session.before_unloading();
-        drop(own);
-    }
-}
-
-/// A library was closed.
-pub(crate) fn after_unloading() {
-    if let Some(session) = unloading_session() {
-        let own = OwnWork::begin();
+/// Closes a library, after which addresses of code may mean something else; most often somebody else has it open still.
+pub(crate) fn around_unloading<R>(close: impl FnOnce() -> R) -> R {
+    let Some(session) = unloading_session() else {
+        return close();
+    };
+    let own = OwnWork::begin();
+    let (_, before) = sys::objects::changes();
+    session.before_unloading();
+    drop(own);
+    let result = close();
+    let own = OwnWork::begin();
+    if sys::objects::changes().1 != before {
         session.after_unloading();
-        drop(own);
     }
+    drop(own);
+    result
 }
 
 /// The process is about to end.

@@ -30,17 +30,4 @@ mod modelled;
 
 /// What the second lock finds around it.
 #[cfg(feature = "loom")]
-use around::{clock, futex, syscall};
-
-#[cfg(feature = "loom")]
-mod around {
-    pub(super) use crate::sys::clock;
-    pub(super) use crate::watch as futex;
-
-    pub(super) mod syscall {
-        /// Lets the others go on.
-        pub(in crate::sync) fn yield_processor() {
-            loom::thread::yield_now();
-        }
-    }
-}
+use {crate::sys::clock, crate::watch as futex};

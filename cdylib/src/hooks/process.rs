@@ -31,11 +31,8 @@ unsafe extern "C" fn on_setlocale(
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
-    lifecycle::before_unloading();
     // SAFETY: the original, with the caller's argument.
-    let status = unsafe { real::dlclose::get()(handle) };
-    lifecycle::after_unloading();
-    status
+    lifecycle::around_unloading(|| unsafe { real::dlclose::get()(handle) })
 }
 
 /// `unshare`: the kernel refuses some namespaces to processes with several threads, so ours is sent away first.

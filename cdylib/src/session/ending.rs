@@ -52,9 +52,7 @@ impl Session {
             return;
         }
         self.control(Control::Freeze);
-        if state() & !state::FLAGS != state::OFF {
-            word::enter(state::TEAR_DOWN);
-        }
+        word::enter_if_on(state::TEAR_DOWN);
         if holds_gil {
             self.walk_arenas();
         }

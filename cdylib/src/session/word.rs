@@ -65,6 +65,16 @@ pub(super) fn enter(state: u8) {
     PAGE.word.store(state, Ordering::Release);
 }
 
+/// Goes to a state, if anything is recorded.
+pub(super) fn enter_if_on(to: u8) {
+    // Nothing is to be done when nothing is recorded.
+    let _ = PAGE
+        .word
+        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| {
+            (now & !state::FLAGS != state::OFF).then_some(to)
+        });
+}
+
 /// Goes from one state to another, if it is in that one; flags stay.
 pub(super) fn change(from: u8, to: u8) {
     // Nobody is left to tell when the state is another by now.

@@ -18,6 +18,9 @@ use crate::sys::lock::Lock;
 /// Nodes that the stack tree may have; beyond, stacks share the empty one and are counted.
 pub(super) const MOST_NODES: usize = 1 << 24;
 
+/// Dead code objects that are kept, if fewer live: programs that make code as they run would fill the memory with it.
+const MOST_DEAD_CODES: usize = 1 << 16;
+
 /// A code object that was seen: its names, rows of the strings, and how far its line table was read.
 #[derive(Clone, Copy)]
 struct CodeRow {
@@ -34,8 +37,10 @@ pub(crate) struct Interner {
     pub(crate) sites: Table<SiteRow>,
     /// Number of the code object at an address, while it lives.
     code_at: FastMap<usize, u32>,
-    /// Each code object that was seen.
+    /// Each code object that was seen, dead ones too.
     codes: Vec<CodeRow>,
+    /// How many of them have died.
+    dead_codes: usize,
     /// The frame of (code, instruction offset): what would have to be read from a line table.
     frame_at: FastMap<(u32, i32), u32>,
     /// The node of (caller's node, code, instruction offset).
@@ -98,6 +103,7 @@ impl Interner {
             sites,
             code_at: FastMap::default(),
             codes: Vec::new(),
+            dead_codes: 0,
             frame_at: FastMap::default(),
             child_at: FastMap::default(),
             segments: {
@@ -107,6 +113,24 @@ impl Interner {
             },
             extended: FastMap::default(),
         })
+    }
+
+    /// Forgets a code object; returns whether it was known. Of dead ones as many are kept as of live ones: then what is known of
+    /// code is forgotten, and learnt again from what runs. Threads remember nothing of code that is not known here: whenever
+    /// this says yes, they drop what they have.
+    fn forget_code(&mut self, code: usize) -> bool {
+        if self.code_at.remove(&code).is_none() {
+            return false;
+        }
+        self.dead_codes += 1;
+        if self.dead_codes > MOST_DEAD_CODES.max(self.code_at.len()) {
+            self.code_at = FastMap::default();
+            self.codes = Vec::new();
+            self.frame_at = FastMap::default();
+            self.child_at = FastMap::default();
+            self.dead_codes = 0;
+        }
+        true
     }
 
     fn node(&mut self, parent: u32, frame: u32) -> u32 {
@@ -283,7 +307,7 @@ pub(crate) fn code_died(code: usize) {
     let Some(session) = session::current() else {
         return;
     };
-    if session.interner.lock().code_at.remove(&code).is_some() {
+    if session.interner.lock().forget_code(code) {
         super::cache::note_code_death();
     }
 }

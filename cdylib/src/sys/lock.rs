@@ -7,8 +7,8 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering;
 
+use super::clock;
 use super::futex::Futex;
-use super::{clock, syscall};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -67,20 +67,16 @@ impl<T> Lock<T> {
             return Some(guard);
         }
         let deadline = clock::monotonic_ns().saturating_add(limit_ns);
-        while clock::monotonic_ns() < deadline {
-            let slice_ns = 1_000_000;
-            self.word.wait(CONTENDED, slice_ns);
-            // Taken as if others slept: the wake-up that came here may have been meant for one of them.
-            if self
-                .word
-                .compare_exchange(FREE, CONTENDED, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
-                return Some(LockGuard { lock: self });
+        // As in `lock_slowly`, and the last look comes after the last sleep: a wake-up that came here is not kept from others.
+        while self.word.swap(CONTENDED, Ordering::Acquire) != FREE {
+            let now = clock::monotonic_ns();
+            if now >= deadline {
+                return None;
             }
-            syscall::yield_processor();
+            self.word
+                .wait(CONTENDED, (deadline - now).min(1_000_000_000));
         }
-        None
+        Some(LockGuard { lock: self })
     }
 
     #[cold]

@@ -11,6 +11,7 @@ pub(crate) mod lock;
 pub(crate) mod memory_map;
 pub(crate) mod objects;
 pub(crate) mod real;
+mod reserve;
 mod signals;
 pub(crate) mod syscall;
 pub(crate) mod thread;

@@ -31,21 +31,27 @@ pub(super) fn resolve() {
 /// How many objects had been loaded, ever, when it was asked last.
 static LOADED_WHEN_ASKED: AtomicU64 = AtomicU64::new(0);
 
-/// Whether objects were loaded since this was asked last. Not for hooks: it takes the loader's lock.
+/// Whether objects were loaded since this was asked last. Not for hooks of allocation: see [`changes`].
 pub(crate) fn any_loaded_since_asked() -> bool {
+    let (loaded, _) = changes();
+    LOADED_WHEN_ASKED.swap(loaded, Ordering::Relaxed) != loaded
+}
+
+/// How many objects were ever loaded, and how many unloaded. It takes the loader's lock.
+pub(crate) fn changes() -> (u64, u64) {
     unsafe extern "C" fn first(
         object: *mut libc::dl_phdr_info,
         _size: usize,
-        count: *mut c_void,
+        counts: *mut c_void,
     ) -> c_int {
-        // SAFETY: the loader gives its description of an object, the caller below a counter.
-        unsafe { *count.cast::<u64>() = (*object).dlpi_adds };
+        // SAFETY: the loader gives its description of an object, the caller below two counters.
+        unsafe { *counts.cast::<(u64, u64)>() = ((*object).dlpi_adds, (*object).dlpi_subs) };
         1
     }
-    let mut count = 0u64;
-    // SAFETY: the function is called before this returns, with the counter.
-    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut count).cast()) };
-    LOADED_WHEN_ASKED.swap(count, Ordering::Relaxed) != count
+    let mut counts = (0, 0);
+    // SAFETY: the function is called before this returns, with the counters.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut counts).cast()) };
+    counts
 }
 
 /// Whether objects can be found.

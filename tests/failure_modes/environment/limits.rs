@@ -26,21 +26,27 @@ fn f64_limit_on_address_space() {
     );
 }
 
-/// The tables of stacks are large, and grow while the system gives no more memory: they stay as they are, and the program goes on.
+/// The tables of stacks are large, and grow while the system gives no more memory: the recording stops, and the program goes on.
 #[test]
 fn f64_tables_that_cannot_grow() {
-    for native in ["caller", "full"] {
-        for room in ["0", "5000000"] {
-            let run = || Traced::script(usual(), "many_stacks.py").arguments(["16", "19", room]);
-            let outcome = beside(|| run().set("PYTRACE_NATIVE", native));
-            assert_eq!(outcome.status.code(), Some(7), "{native}: {room} bytes");
-            assert_eq!(
-                outcome.said,
-                [
-                    "pytrace: out of memory: recording stopped, and the capture ends with its last flush"
-                ]
-            );
-            assert_eq!(outcome.captures().len(), 1);
+    for (kind, after) in [("tree", "19"), ("lines", "18")] {
+        for native in ["caller", "full"] {
+            for room in ["0", "5000000", "12000000", "30000000"] {
+                let run = || {
+                    let run = Traced::script(usual(), "many_stacks.py");
+                    run.arguments([kind, "16", after, room])
+                };
+                let outcome = beside(|| run().set("PYTRACE_NATIVE", native));
+                assert_eq!(outcome.status.code(), Some(7), "{kind}, {native}, {room}");
+                assert_eq!(
+                    outcome.said,
+                    [
+                        "pytrace: out of memory: recording stopped, and the capture ends with its last flush"
+                    ],
+                    "{kind}, {native}, {room}"
+                );
+                assert_eq!(outcome.captures().len(), 1);
+            }
         }
     }
 }
