@@ -11,6 +11,7 @@ pub(crate) mod own_file;
 mod path;
 mod process;
 mod records;
+mod resident;
 mod rewriting;
 mod summary;
 mod symbols;
@@ -111,6 +112,9 @@ impl Output {
         } = self;
         if capture.open(pattern) {
             let mut push = |record: Record| capture.push(&record);
+            if ended != Ended::Running {
+                records.ask_who_runs();
+            }
             records.changed(session, books, now_ns, &mut push);
             if ended != Ended::Running {
                 records.last(session, books, &[], &mut push);
@@ -204,6 +208,7 @@ impl Output {
             && capture.open(pattern)
         {
             let mut push = |record: Record| capture.push(&record);
+            records.ask_who_runs();
             records.changed(session, books, at_ns, &mut push);
             records.last(session, books, &names, &mut push);
             push(end.clone());

@@ -1,13 +1,11 @@
-//! A file that is written beside the program: its descriptor is out of the program's way, and known again.
+//! A file that is written beside the program.
 //!
 //! Invariant: nothing is written to a descriptor that is not ours any more: the program may have closed it, and have a file of
 //! its own at that number.
 
 use super::path;
+use crate::sys::descriptor::{self, Descriptor};
 use crate::sys::{file, syscall};
-
-/// Descriptors below are left to the program: it may count on the lowest free numbers, or close them all.
-const LOWEST_FD: i32 = 900;
 
 /// Why a file cannot be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,29 +18,16 @@ pub(crate) enum Trouble {
 
 /// An open file.
 pub(crate) struct OwnFile {
-    fd: i32,
-    /// Device and inode.
-    identity: (u64, u64),
+    descriptor: Descriptor,
     bytes: u64,
 }
 
 impl OwnFile {
-    fn new(fd: isize) -> Result<OwnFile, i32> {
-        if syscall::is_error(fd) {
-            return Err(-fd as i32);
-        }
-        let fd = move_up(fd as i32);
-        match syscall::file_identity(fd) {
-            Some(identity) => Ok(OwnFile {
-                fd,
-                identity,
-                bytes: 0,
-            }),
-            None => {
-                syscall::close(fd);
-                Err(libc::EBADF)
-            }
-        }
+    fn new(opened: isize) -> Result<OwnFile, i32> {
+        Descriptor::new(opened).map(|descriptor| OwnFile {
+            descriptor,
+            bytes: 0,
+        })
     }
 
     /// Creates a file at `path`, or the first of `path.1`, `path.2`… that does not exist; its path. `Err(errno)`.
@@ -58,22 +43,20 @@ impl OwnFile {
 
     /// Gives it the name `path`, or that of the first of `path.1`, `path.2`… that does not exist. `Err(errno)`.
     pub(crate) fn give_name(&self, path: &str) -> Result<String, i32> {
-        path::give_name(self.fd, path)
+        path::give_name(self.descriptor.number().ok_or(libc::EBADF)?, path)
     }
 
     /// Whether the descriptor is this file's.
     pub(crate) fn is_open(&self) -> bool {
-        syscall::file_identity(self.fd) == Some(self.identity)
+        self.descriptor.number().is_some()
     }
 
     /// Whether another file may have the name `path` in its stead: it is this file's, which has no other name and belongs to
     /// whom a new file would belong to.
     pub(crate) fn is_replaceable(&self, path: &str) -> bool {
-        syscall::file_status(self.fd).is_some_and(|status| {
-            status.identity == self.identity
-                && status.links == 1
-                && status.owner == syscall::effective_user()
-        }) && path::identity(path) == Some(self.identity)
+        let status = self.descriptor.number().and_then(syscall::file_status);
+        status.is_some_and(|status| status.links == 1 && status.owner == syscall::effective_user())
+            && path::identity(path) == Some(self.descriptor.identity())
     }
 
     /// Appends.
@@ -81,10 +64,8 @@ impl OwnFile {
     /// # Errors
     /// What keeps it from being written whole.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        if !self.is_open() {
-            return Err(Trouble::Closed);
-        }
-        file::write_all(self.fd, bytes).map_err(Trouble::Refused)?;
+        let number = self.descriptor.number().ok_or(Trouble::Closed)?;
+        file::write_all(number, bytes).map_err(Trouble::Refused)?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -96,25 +77,15 @@ impl OwnFile {
 
     /// Closes the descriptor, if it is this file's.
     pub(crate) fn close(&self) {
-        if self.is_open() {
-            syscall::close(self.fd);
-        }
+        self.descriptor.close();
     }
-}
-
-/// The number from which on a descriptor of ours is looked for: the highest, where [`LOWEST_FD`] is not allowed.
-fn lowest_fd() -> i32 {
-    let highest = syscall::descriptor_limit().map_or(i32::MAX, |limit| {
-        i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(1)
-    });
-    LOWEST_FD.min(highest)
 }
 
 /// Makes the table of descriptors large enough for ours, while the process has one thread. Later the kernel waits
 /// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
 pub(crate) fn reserve_descriptor() {
     let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
-    let lowest = lowest_fd();
+    let lowest = descriptor::lowest();
     for fd in standard {
         let reserved = syscall::duplicate_above(fd, lowest);
         if !syscall::is_error(reserved) {
@@ -122,14 +93,4 @@ pub(crate) fn reserve_descriptor() {
             return;
         }
     }
-}
-
-/// Moves a descriptor out of the program's way, if the limit allows.
-fn move_up(fd: i32) -> i32 {
-    let moved = syscall::duplicate_above(fd, lowest_fd());
-    if syscall::is_error(moved) {
-        return fd;
-    }
-    syscall::close(fd);
-    moved as i32
 }

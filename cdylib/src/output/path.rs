@@ -81,13 +81,7 @@ pub(crate) fn absolute(path: &str) -> Option<String> {
 /// Device and inode of what has this name, a link itself and not what it leads to; `None` when there is nothing.
 pub(crate) fn identity(path: &str) -> Option<(u64, u64)> {
     let path = CString::new(path).ok()?;
-    let fd = syscall::open(&path, libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC, 0);
-    if syscall::is_error(fd) {
-        return None;
-    }
-    let identity = syscall::file_identity(fd as i32);
-    syscall::close(fd as i32);
-    identity
+    syscall::named_status(&path).map(|status| status.identity)
 }
 
 /// Gives the file `fresh` the name `path`, in place of what had it. `Err(errno)`; `fresh` is gone then as well.

@@ -86,10 +86,13 @@ fn program_of(arguments: &[String]) -> String {
 
 /// The name of what runs: for a Python executable its script, for a program that embeds Python the program.
 pub(crate) fn program() -> String {
-    let arguments = arguments();
+    name_of(&arguments())
+}
+
+fn name_of(arguments: &[String]) -> String {
     let executable = arguments.first().map_or("python", |path| base_name(path));
     if executable.starts_with("python") || executable.starts_with("pypy") || executable.is_empty() {
-        program_of(&arguments)
+        program_of(arguments)
     } else {
         executable.to_owned()
     }
@@ -103,16 +106,33 @@ fn executable() -> String {
     )
 }
 
+/// What the system says of who runs here.
+pub(crate) struct Identity {
+    argv0: String,
+    program: String,
+    executable: String,
+}
+
+/// Asks the system. That takes descriptors: not to be done at every flush.
+pub(crate) fn identity() -> Identity {
+    let arguments = arguments();
+    Identity {
+        program: name_of(&arguments),
+        argv0: arguments.into_iter().next().unwrap_or_default(),
+        executable: executable(),
+    }
+}
+
 /// The capture's record of this process.
-pub(crate) fn record(session: &Session) -> Process {
+pub(crate) fn record(session: &Session, identity: &Identity) -> Process {
     let python = python::current();
     Process {
         pid: session.pid,
         parent_pid: syscall::parent_process_id(),
         started_at_unix_ns: session.started_unix_ns,
-        argv0: arguments().into_iter().next().unwrap_or_default(),
-        program: program(),
-        executable: executable(),
+        argv0: identity.argv0.clone(),
+        program: identity.program.clone(),
+        executable: identity.executable.clone(),
         python_version: python.map_or_else(String::new, |python| python.version.clone()),
         free_threaded: python.is_some_and(|python| python.free_threaded),
         tree: session.tree.clone(),

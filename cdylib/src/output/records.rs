@@ -10,12 +10,12 @@ use pytrace_format::record::{
 };
 
 use super::naming::{self, Effort};
-use super::process;
+use super::process::{self, Identity};
+use super::resident::Resident;
 use super::tables::{Tables, site_id};
 use super::timeline::Timeline;
 use crate::aggregate::books::{Books, Extremes, SiteTally};
 use crate::session::Session;
-use crate::sys::file;
 
 /// Where records go, one after the other.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(Record);
@@ -25,11 +25,14 @@ pub(crate) type Sink<'a> = &'a mut dyn FnMut(Record);
 pub(crate) struct Records {
     tables: Tables,
     marks_written: usize,
+    /// What the system says of who runs here, as it was last asked.
+    identity: Option<Identity>,
     process_written: Option<Process>,
     settings_written: bool,
     scopes_written: Vec<ScopeCounters>,
     quality_written: Option<Quality>,
     timeline: Timeline,
+    resident: Resident,
 }
 
 impl Records {
@@ -52,6 +55,11 @@ impl Records {
         naming::of_top_sites(&mut self.tables, session, books, effort)
     }
 
+    /// The system is to be asked again who runs here: programs change the words of their command line.
+    pub(crate) fn ask_who_runs(&mut self) {
+        self.identity = None;
+    }
+
     /// Gives what changed since the last flush.
     pub(crate) fn changed(
         &mut self,
@@ -60,7 +68,8 @@ impl Records {
         now_ns: u64,
         sink: Sink<'_>,
     ) {
-        let process = process::record(session);
+        let identity = self.identity.get_or_insert_with(process::identity);
+        let process = process::record(session, identity);
         if self.process_written.as_ref() != Some(&process) {
             self.process_written = Some(process.clone());
             sink(Record::Process(process));
@@ -103,7 +112,7 @@ impl Records {
             sink(Record::Mark(mark.clone()));
         }
         self.marks_written = marks.len();
-        let point = timeline_point(books, now_ns);
+        let point = timeline_point(books, now_ns, self.resident.bytes());
         if self.timeline.push(point) {
             sink(Record::Timeline(point));
         }
@@ -122,7 +131,10 @@ impl Records {
 
     /// Gives everything that [`Records::changed`] has given so far, as it is now, once.
     pub(crate) fn everything(&self, session: &Session, books: &Books, sink: Sink<'_>) {
-        sink(Record::Process(process::record(session)));
+        sink(Record::Process(match &self.identity {
+            Some(identity) => process::record(session, identity),
+            None => process::record(session, &process::identity()),
+        }));
         sink(Record::Settings(process::settings(session)));
         let sites = self.tables.give_all(&session.interner, sink);
         for (site, row) in (0..).zip(books.sites()).take(sites) {
@@ -191,21 +203,12 @@ fn pools(session: &Session, books: &Books) -> Vec<Pymalloc> {
     walked.into_iter().chain(by_events).chain(peak).collect()
 }
 
-fn timeline_point(books: &Books, now_ns: u64) -> TimelinePoint {
+fn timeline_point(books: &Books, now_ns: u64, rss_bytes: u64) -> TimelinePoint {
     TimelinePoint {
         at_ns: now_ns,
         live_bytes: books.total_extremes().live_bytes(),
-        rss_bytes: resident_bytes(),
+        rss_bytes,
         arenas: books.pools.arenas(),
         allocations: books.counters(None).allocations,
     }
-}
-
-/// Resident set size of the process; 0 when the system does not say.
-fn resident_bytes() -> u64 {
-    const PAGE_BYTES: u64 = 4096;
-    file::read("/proc/thread-self/statm", 256)
-        .and_then(|text| String::from_utf8(text).ok())
-        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok())
-        .map_or(0, |pages| pages * PAGE_BYTES)
 }

@@ -6,6 +6,7 @@ use pytrace_model::Model;
 use pytrace_model::summary::{Style, render_body, render_end};
 
 use crate::settings::{Settings, Summary};
+use crate::sys::descriptor::Descriptor;
 use crate::sys::{file, syscall};
 
 /// Columns when it does not go to a terminal.
@@ -82,13 +83,10 @@ fn write_file(path: &str, text: &str) -> Result<(), i32> {
         | libc::O_NOFOLLOW
         | libc::O_NONBLOCK
         | libc::O_NOCTTY;
-    let fd = syscall::open(&name, flags, 0o600);
-    if syscall::is_error(fd) {
-        return Err(-fd as i32);
-    }
-    let fd = fd as i32;
-    let result = make_empty(fd).and_then(|()| file::write_all(fd, text.as_bytes()));
-    syscall::close(fd);
+    let file = Descriptor::new(syscall::open(&name, flags, 0o600))?;
+    let number = file.number().ok_or(libc::EBADF)?;
+    let result = make_empty(number).and_then(|()| file::write_all(number, text.as_bytes()));
+    file.close();
     result
 }
 

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use pytrace_model::text::is_printed;
 
+use super::descriptor::Descriptor;
 use super::signals::QuietWrites;
 use super::syscall;
 
@@ -20,11 +21,11 @@ static STDERR_INODE: AtomicU64 = AtomicU64::new(0);
 const LARGEST_PART: u64 = 64 << 20;
 
 /// An open file of ours; closed when dropped.
-pub(crate) struct File(i32);
+pub(crate) struct File(Descriptor);
 
 impl Drop for File {
     fn drop(&mut self) {
-        syscall::close(self.0);
+        self.0.close();
     }
 }
 
@@ -32,22 +33,28 @@ impl File {
     /// Opens a file for reading; `None` when that fails.
     pub(crate) fn open(path: &str) -> Option<File> {
         let path = CString::new(path).ok()?;
-        let fd = syscall::open(
-            &path,
-            libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK,
-            0,
-        );
-        (!syscall::is_error(fd)).then_some(File(fd as i32))
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let descriptor = Descriptor::new(syscall::open(&path, flags, 0));
+        descriptor.ok().map(File)
+    }
+
+    /// Whether it may be kept open: its number is none that the program counts on.
+    pub(crate) fn is_out_of_the_way(&self) -> bool {
+        self.0.is_out_of_the_way()
     }
 
     /// The file's beginning, at most `limit` bytes; what could be read if there is trouble.
     pub(crate) fn read_up_to(&self, limit: usize) -> Vec<u8> {
         const CHUNK: usize = 4096;
         let mut bytes = Vec::new();
+        let Some(number) = self.0.number() else {
+            return bytes;
+        };
         while bytes.len() < limit {
             let filled = bytes.len();
             bytes.resize(filled + CHUNK.min(limit - filled), 0);
-            let count = syscall::read(self.0, bytes.get_mut(filled..).unwrap_or(&mut []));
+            let rest = bytes.get_mut(filled..).unwrap_or(&mut []);
+            let count = syscall::read_at(number, rest, filled as u64);
             bytes.truncate(filled + usize::try_from(count).unwrap_or(0));
             if count == 0 || (count < 0 && count != -(libc::EINTR as isize)) {
                 break;
@@ -61,11 +68,12 @@ impl File {
         if size > LARGEST_PART {
             return None;
         }
+        let number = self.0.number()?;
         let mut bytes = vec![0; size as usize];
         let mut filled = 0;
         while filled < bytes.len() {
             let count = syscall::read_at(
-                self.0,
+                number,
                 bytes.get_mut(filled..)?,
                 offset.checked_add(filled as u64)?,
             );

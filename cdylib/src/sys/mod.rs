@@ -4,6 +4,7 @@
 //! two exceptions that say so: [`real`] (the dynamic loader, once per symbol) and [`thread`] (`pthread_create`).
 
 pub(crate) mod clock;
+pub(crate) mod descriptor;
 pub(crate) mod file;
 pub(crate) mod futex;
 pub(crate) mod heap;

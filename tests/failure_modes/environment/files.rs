@@ -148,3 +148,36 @@ os.write(own, b'%d' % own)";
             .for_each(|capture| Report::of(capture).assert_exact());
     }
 }
+
+/// Who closes a descriptor and opens a file has its number again: no flush takes the lowest free one, even for a moment.
+#[test]
+fn f65_lowest_free_descriptors_are_the_programs() {
+    let code = "import os, time
+def taken(until):
+    count = 0
+    while time.monotonic() < until:
+        os.close(wanted)
+        given = os.open('/dev/null', os.O_RDONLY)
+        if given != wanted:
+            count += 1
+            os.dup2(given, wanted)
+            os.close(given)
+    return count
+begun = time.monotonic()
+wanted = os.open('/dev/null', os.O_RDONLY)
+taken(begun + 0.5)
+print(taken(begun + 2.5))";
+    let outcome = Traced::python(usual())
+        .arguments(["-S", "-c", code])
+        .set("PYTRACE_INTERVAL_MS", "10")
+        .run()
+        .success();
+    assert_eq!(outcome.stdout, "0\n", "times that the number was taken");
+    let report = outcome.report();
+    assert!(
+        report
+            .timeline
+            .iter()
+            .all(|point| point.rss_bytes > Some(0))
+    );
+}

@@ -13,24 +13,6 @@ pub(crate) fn write(fd: i32, bytes: &[u8]) -> isize {
     }
 }
 
-/// Reads bytes from a descriptor; the number read (0 at the end), or `-errno`.
-pub(crate) fn read(fd: i32, bytes: &mut [u8]) -> isize {
-    // SAFETY: the slice is writable for its length.
-    unsafe {
-        raw(
-            libc::SYS_read,
-            [
-                fd as usize,
-                bytes.as_mut_ptr() as usize,
-                bytes.len(),
-                0,
-                0,
-                0,
-            ],
-        )
-    }
-}
-
 /// Reads bytes at an offset; the number read (0 at the end), or `-errno`.
 pub(crate) fn read_at(fd: i32, bytes: &mut [u8], offset: u64) -> isize {
     // SAFETY: the slice is writable for its length.
@@ -147,6 +129,17 @@ pub(crate) struct FileStatus {
     pub(crate) owner: u32,
 }
 
+impl From<libc::stat> for FileStatus {
+    fn from(stat: libc::stat) -> Self {
+        FileStatus {
+            identity: (stat.st_dev, stat.st_ino),
+            is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
+            links: stat.st_nlink,
+            owner: stat.st_uid,
+        }
+    }
+}
+
 /// The status of an open file; `None` when the descriptor is not open.
 pub(crate) fn file_status(fd: i32) -> Option<FileStatus> {
     // SAFETY: `stat` is plain data, for which all zeroes is a value.
@@ -158,12 +151,29 @@ pub(crate) fn file_status(fd: i32) -> Option<FileStatus> {
             [fd as usize, &raw mut stat as usize, 0, 0, 0, 0],
         )
     };
-    (!is_error(result)).then_some(FileStatus {
-        identity: (stat.st_dev, stat.st_ino),
-        is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
-        links: stat.st_nlink,
-        owner: stat.st_uid,
-    })
+    (!is_error(result)).then(|| stat.into())
+}
+
+/// The status of what has this name, a link itself and not what it leads to; `None` when there is nothing. Takes no descriptor.
+pub(crate) fn named_status(path: &core::ffi::CStr) -> Option<FileStatus> {
+    // SAFETY: `stat` is plain data, for which all zeroes is a value.
+    let mut stat: libc::stat = unsafe { core::mem::zeroed() };
+    // SAFETY: the path is a NUL-terminated string that outlives the call; the structure is writable and of the kernel's layout
+    // for this architecture.
+    let result = unsafe {
+        raw(
+            libc::SYS_newfstatat,
+            [
+                libc::AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                &raw mut stat as usize,
+                libc::AT_SYMLINK_NOFOLLOW as usize,
+                0,
+                0,
+            ],
+        )
+    };
+    (!is_error(result)).then(|| stat.into())
 }
 
 /// How many descriptors the process may have; `None` when the system does not say.

@@ -1,0 +1,98 @@
+//! A descriptor of ours: out of the program's way, and known again.
+//!
+//! Invariant: a number is used and closed only while it is our file's: the program may have closed it (daemons close all), and have
+//! a file of its own there.
+
+use super::syscall;
+
+/// Numbers below are left to the program: it may count on the lowest free ones, or close them all.
+const LOWEST: i32 = 900;
+
+/// Numbers that are ours where so high ones are not allowed: the highest.
+const FEW: i32 = 4;
+
+/// A descriptor.
+#[derive(Debug)]
+pub(crate) struct Descriptor {
+    number: i32,
+    /// Device and inode of its file.
+    identity: (u64, u64),
+}
+
+impl Descriptor {
+    /// What a system call opened, moved out of the program's way at once, if the limit allows. `Err(errno)`.
+    pub(crate) fn new(opened: isize) -> Result<Descriptor, i32> {
+        if syscall::is_error(opened) {
+            return Err(-opened as i32);
+        }
+        let number = opened as i32;
+        let identity = syscall::file_identity(number).ok_or(libc::EBADF)?;
+        let low = Descriptor { number, identity };
+        let moved = syscall::duplicate_above(number, lowest());
+        if syscall::is_error(moved) {
+            return Ok(low);
+        }
+        let number = moved as i32;
+        if syscall::file_identity(number) != Some(identity) {
+            // The program put a file of its own at the first number meanwhile.
+            syscall::close(number);
+            return Err(libc::EBADF);
+        }
+        low.close();
+        Ok(Descriptor { number, identity })
+    }
+
+    /// Its number, while it is our file's.
+    pub(crate) fn number(&self) -> Option<i32> {
+        (syscall::file_identity(self.number) == Some(self.identity)).then_some(self.number)
+    }
+
+    /// Whether the program does not come to its number by taking the lowest free ones.
+    pub(crate) fn is_out_of_the_way(&self) -> bool {
+        self.number >= lowest()
+    }
+
+    /// Device and inode of its file.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
+    /// Closes it, if it is our file's.
+    pub(crate) fn close(&self) {
+        if let Some(number) = self.number() {
+            syscall::close(number);
+        }
+    }
+}
+
+/// The number from which on a free one is looked for.
+pub(crate) fn lowest() -> i32 {
+    let highest = syscall::descriptor_limit().map_or(i32::MAX, |limit| {
+        i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(FEW)
+    });
+    LOWEST.min(highest.max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_the_program_took_over_is_left_alone() {
+        let open = || Descriptor::new(syscall::open(c"/dev/null", libc::O_RDONLY, 0));
+        let ours = open().expect("openable");
+        assert!(ours.is_out_of_the_way());
+        let number = ours.number().expect("open");
+        let theirs = std::fs::File::open("/proc/self/exe").expect("openable");
+        // SAFETY: the number is that of the descriptor above, whose loss is what is tested.
+        assert_eq!(unsafe { libc::dup2(theirs.as_raw_fd(), number) }, number);
+        assert_eq!(ours.number(), None);
+        ours.close();
+        let identity = syscall::file_identity(theirs.as_raw_fd());
+        assert_eq!(syscall::file_identity(number), identity);
+        syscall::close(number);
+        assert_eq!(Descriptor::new(-5).err(), Some(5));
+    }
+}
