@@ -107,7 +107,7 @@ impl Capture {
             .and_then(|path| Rewriting::begin(file, path));
         if let Some(mut rewriting) = begun {
             give(&mut |record| rewriting.push(&record));
-            if let Some((fresh, encoder)) = rewriting.end() {
+            if let Some((fresh, encoder)) = rewriting.end(file) {
                 core::mem::replace(file, fresh).close();
                 self.encoder = encoder;
             }

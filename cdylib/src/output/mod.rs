@@ -11,6 +11,7 @@ pub(crate) mod own_file;
 mod path;
 mod process;
 mod records;
+mod replacing;
 mod resident;
 mod rewriting;
 mod summary;

@@ -5,6 +5,7 @@
 
 use super::path;
 use crate::sys::descriptor::{self, Descriptor};
+use crate::sys::syscall::FileStatus;
 use crate::sys::{file, syscall};
 
 /// Why a file cannot be written.
@@ -51,12 +52,14 @@ impl OwnFile {
         self.descriptor.number().is_some()
     }
 
-    /// Whether another file may have the name `path` in its stead: it is this file's, which has no other name and belongs to
-    /// whom a new file would belong to.
-    pub(crate) fn is_replaceable(&self, path: &str) -> bool {
-        let status = self.descriptor.number().and_then(syscall::file_status);
-        status.is_some_and(|status| status.links == 1 && status.owner == syscall::effective_user())
-            && path::identity(path) == Some(self.descriptor.identity())
+    /// What the system says of it; `None` when the descriptor is not its any more.
+    pub(crate) fn status(&self) -> Option<FileStatus> {
+        self.descriptor.number().and_then(syscall::file_status)
+    }
+
+    /// Whether this is what is told of.
+    pub(crate) fn is(&self, status: &FileStatus) -> bool {
+        status.identity == self.descriptor.identity()
     }
 
     /// Appends.

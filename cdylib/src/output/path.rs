@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use crate::sys::syscall;
+use crate::sys::syscall::{self, FileStatus};
 
 /// Numbers tried before giving up.
 const MOST_NUMBERS: u32 = 10_000;
@@ -78,24 +78,30 @@ pub(crate) fn absolute(path: &str) -> Option<String> {
     folder.starts_with('/').then(|| format!("{folder}/{path}"))
 }
 
-/// Device and inode of what has this name, a link itself and not what it leads to; `None` when there is nothing.
-pub(crate) fn identity(path: &str) -> Option<(u64, u64)> {
-    let path = CString::new(path).ok()?;
-    syscall::named_status(&path).map(|status| status.identity)
+/// What the system says of what has this name, a link itself and not what it leads to; `None` when there is nothing.
+pub(crate) fn status(path: &str) -> Option<FileStatus> {
+    syscall::named_status(&CString::new(path).ok()?)
 }
 
-/// Gives the file `fresh` the name `path`, in place of what had it. `Err(errno)`; `fresh` is gone then as well.
-pub(crate) fn replace(fresh: &str, path: &str) -> Result<(), i32> {
-    let names = (CString::new(fresh), CString::new(path));
-    let (Ok(from), Ok(to)) = names else {
+/// Gives a file another name, in place of what had it. `Err(errno)`.
+pub(crate) fn rename(from: &str, to: &str) -> Result<(), i32> {
+    both(from, to, syscall::rename)
+}
+
+/// Exchanges the files of two names, at once. `Err(errno)`: not all file systems can.
+pub(crate) fn exchange(one: &str, other: &str) -> Result<(), i32> {
+    both(one, other, syscall::exchange)
+}
+
+fn both(one: &str, other: &str, call: impl Fn(&CStr, &CStr) -> isize) -> Result<(), i32> {
+    let names = (CString::new(one), CString::new(other));
+    let (Ok(one), Ok(other)) = names else {
         return Err(libc::EINVAL);
     };
-    let answer = syscall::rename(&from, &to);
-    if syscall::is_error(answer) {
-        remove(fresh);
-        return Err(-answer as i32);
+    match call(&one, &other) {
+        0 => Ok(()),
+        error => Err(-error as i32),
     }
-    Ok(())
 }
 
 /// Takes a file's name away.

@@ -2,13 +2,14 @@
 //! the file of a program that runs for weeks would grow without end, however few its call sites.
 //!
 //! Invariant: the capture's name leads to a complete capture at every moment. The new file is written whole beside the old one,
-//! without a name where the file system can do that, and takes its name then. Whatever goes wrong, the old one is as it was.
+//! without a name where the file system can do that, and takes its name then ([`replacing`]). Whatever goes wrong, the old one is
+//! as it was.
 
 use pytrace_format::record::Record;
 use pytrace_format::{Encoder, file_header};
 
 use super::own_file::OwnFile;
-use super::path;
+use super::replacing;
 use crate::sys::file;
 
 /// Files smaller than this stay as they are.
@@ -58,9 +59,6 @@ pub(crate) struct Rewriting {
 impl Rewriting {
     /// Begins a file that is to take the place of `old`, at `path`; `None` where that cannot be.
     pub(crate) fn begin(old: &OwnFile, path: &str) -> Option<Rewriting> {
-        if !old.is_replaceable(path) {
-            return None;
-        }
         let beside = name_beside(path);
         let unnamed = OwnFile::create_unnamed(&beside).map(|file| (file, None));
         let (file, named) = unnamed
@@ -73,6 +71,10 @@ impl Rewriting {
             encoder: Encoder::new(),
             is_whole: true,
         };
+        if !replacing::may_replace(old, &rewriting.file, path) {
+            rewriting.give_up();
+            return None;
+        }
         rewriting.is_whole = rewriting.file.write(&file_header()).is_ok();
         Some(rewriting)
     }
@@ -90,25 +92,29 @@ impl Rewriting {
         self.is_whole &= written.is_ok();
     }
 
-    /// Puts the new file in the old one's place: it, and what knows how its records go on. `None`: the old one is as it was.
-    pub(crate) fn end(mut self) -> Option<(OwnFile, Encoder)> {
+    /// Puts the new file in the place of `old`: it, and what knows how its records go on. `None`: the old one is as it was.
+    pub(crate) fn end(mut self, old: &OwnFile) -> Option<(OwnFile, Encoder)> {
         self.write_gathered();
         if !self.is_whole || !self.file.is_open() {
-            self.named.as_deref().inspect(|name| path::remove(name));
-            self.file.close();
+            self.give_up();
             return None;
         }
         let named = match self.named {
-            Some(name) => Ok(name),
-            None => self.file.give_name(&name_beside(&self.path)),
+            Some(name) => Some(name),
+            None => self.file.give_name(&name_beside(&self.path)).ok(),
         };
-        match named.and_then(|name| path::replace(&name, &self.path)) {
-            Ok(()) => Some((self.file, self.encoder)),
-            Err(_) => {
-                self.file.close();
-                None
-            }
+        if named.is_some_and(|name| replacing::replace(old, &self.file, &name, &self.path)) {
+            return Some((self.file, self.encoder));
         }
+        self.file.close();
+        None
+    }
+
+    fn give_up(&self) {
+        if let Some(name) = &self.named {
+            replacing::withdraw(&self.file, name);
+        }
+        self.file.close();
     }
 }
 
@@ -120,7 +126,7 @@ fn name_beside(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::path::{Path, PathBuf};
 
     use pytrace_format::Decoder;
@@ -202,17 +208,28 @@ mod tests {
         fs::remove_dir_all(&folder).expect("removable");
     }
 
-    /// A capture whose file is changed so is appended to, not written anew.
+    /// A capture whose file is changed so is appended to, not written anew: before it is tried, and while the new one is written.
     fn assert_appended_to_when(case: &str, change: impl Fn(&Path)) {
-        let (folder, mut capture) = capture(case);
-        let kept = fs::File::open(folder.join("capture")).expect("there");
-        change(&folder);
-        capture.rewrite(|_| panic!("{case}: was written anew"));
-        capture.push(&at(2));
-        capture.write();
-        let whole: Result<Vec<Record>, _> = Decoder::new(kept).collect();
-        assert_eq!(whole.expect("a whole capture"), [at(1), at(2)], "{case}");
-        fs::remove_dir_all(&folder).expect("removable");
+        for is_meanwhile in [false, true] {
+            let (folder, mut capture) = capture(case);
+            let kept = fs::File::open(folder.join("capture")).expect("there");
+            if is_meanwhile {
+                capture.rewrite(|_| change(&folder));
+            } else {
+                change(&folder);
+                capture.rewrite(|_| panic!("{case}: was written anew"));
+            }
+            capture.push(&at(2));
+            capture.write();
+            let whole: Result<Vec<Record>, _> = Decoder::new(kept).collect();
+            assert_eq!(whole.expect("a whole capture"), [at(1), at(2)], "{case}");
+            if let Ok(others) = fs::read(folder.join("capture")) {
+                assert!(case != "moved" || others == b"another's");
+            }
+            let is_beside = |name: &String| name.contains(".new");
+            assert!(!names(&folder).iter().any(is_beside), "{case}");
+            fs::remove_dir_all(&folder).expect("removable");
+        }
     }
 
     #[test]
@@ -222,6 +239,10 @@ mod tests {
         });
         assert_appended_to_when("removed", |folder| {
             fs::remove_file(folder.join("capture")).expect("removable");
+        });
+        assert_appended_to_when("shown", |folder| {
+            let all = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(folder.join("capture"), all).expect("ours");
         });
         assert_appended_to_when("moved", |folder| {
             fs::rename(folder.join("capture"), folder.join("moved")).expect("movable");

@@ -78,6 +78,24 @@ pub(crate) fn rename(from: &core::ffi::CStr, to: &core::ffi::CStr) -> isize {
     }
 }
 
+/// Exchanges the files of two names, at once; 0, or `-errno`, as where the file system cannot.
+pub(crate) fn exchange(one: &core::ffi::CStr, other: &core::ffi::CStr) -> isize {
+    // SAFETY: the paths are NUL-terminated strings that outlive the call.
+    unsafe {
+        raw(
+            libc::SYS_renameat2,
+            [
+                libc::AT_FDCWD as usize,
+                one.as_ptr() as usize,
+                libc::AT_FDCWD as usize,
+                other.as_ptr() as usize,
+                libc::RENAME_EXCHANGE as usize,
+                0,
+            ],
+        )
+    }
+}
+
 /// Takes a file's name away.
 pub(crate) fn remove(path: &core::ffi::CStr) {
     // SAFETY: the path is a NUL-terminated string that outlives the call.
@@ -127,6 +145,15 @@ pub(crate) struct FileStatus {
     /// Names that it has.
     pub(crate) links: u64,
     pub(crate) owner: u32,
+    group: u32,
+    mode: u32,
+}
+
+impl FileStatus {
+    /// Who may do what with it.
+    pub(crate) fn access(&self) -> (u32, u32, u32) {
+        (self.owner, self.group, self.mode)
+    }
 }
 
 impl From<libc::stat> for FileStatus {
@@ -136,6 +163,8 @@ impl From<libc::stat> for FileStatus {
             is_regular: stat.st_mode & libc::S_IFMT == libc::S_IFREG,
             links: stat.st_nlink,
             owner: stat.st_uid,
+            group: stat.st_gid,
+            mode: stat.st_mode,
         }
     }
 }
