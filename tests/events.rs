@@ -37,6 +37,17 @@ fn events(capture: &Path) -> Vec<Event> {
         .collect()
 }
 
+/// The domains of the sites, in their order.
+fn domains(capture: &Path) -> Vec<Domain> {
+    let records = Decoder::new(File::open(capture).expect("the capture is there"));
+    records
+        .filter_map(|record| match record.expect("a whole capture") {
+            Record::Site(site) => Some(site.domain),
+            _ => None,
+        })
+        .collect()
+}
+
 /// What the events of one domain add up to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sum {
@@ -109,13 +120,7 @@ fn played_again_they_give_the_numbers_of_the_books() {
             let report = outcome.report();
             report.assert_exact();
             let capture = outcome.capture();
-            let records = Decoder::new(File::open(&capture).expect("the capture is there"));
-            let domains: Vec<Domain> = records
-                .filter_map(|record| match record.expect("a whole capture") {
-                    Record::Site(site) => Some(site.domain),
-                    _ => None,
-                })
-                .collect();
+            let domains = domains(&capture);
             let events = events(&capture);
             let counted = events.iter().filter(|event| {
                 use Change::{Allocated, Freed, ResizeBegun, ResizeFailed, Resized};
@@ -180,4 +185,39 @@ fn an_event_of_a_storm_takes_at_most_six_bytes() {
         .len();
     assert!(events >= 1_600_000);
     assert!(bytes <= 6 * events, "{bytes} bytes for {events} events");
+}
+
+/// A process and its forked child are killed before their second flush and their first: all events are of sites that are there.
+#[test]
+fn who_is_killed_between_two_flushes_leaves_no_event_without_its_site() {
+    let code = "
+import ctypes, os, signal
+killed = ctypes.CDLL(None).syscall
+names = {}
+exec('def work(kept):\\n' + ''.join(f' kept.append(bytes({3000 + line}))\\n' for line in range(2000)), names)
+child = os.fork()
+for _ in range(300):
+    names['work']([])
+if child:
+    os.waitpid(child, 0)
+killed(62, os.getpid(), signal.SIGKILL)
+";
+    let outcome = Traced::python(usual())
+        .arguments(["-c", code])
+        .set("PYTRACE_MODE", "events")
+        .set("PYTRACE_INTERVAL_MS", "60000")
+        .run();
+    let captures = outcome.captures();
+    assert_eq!(captures.len(), 2, "{}", outcome.stderr);
+    for capture in captures {
+        let sites = domains(&capture).len();
+        let events = events(&capture);
+        assert!(events.len() > 100_000, "{}", events.len());
+        let unknown = events.iter().filter(|event| match event.change {
+            Change::Allocated(block) | Change::Resized(block) => block.site.0 as usize > sites,
+            _ => false,
+        });
+        assert_eq!(unknown.count(), 0, "of {} events", events.len());
+        assert!(!crate::support::Report::of(&capture).quality.complete);
+    }
 }

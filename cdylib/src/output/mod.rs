@@ -70,13 +70,20 @@ impl Output {
         self.journal.as_ref().is_some_and(Journal::is_worth_writing)
     }
 
-    /// Appends the events since the last flush to the capture.
+    /// Appends the events since the last flush to the capture, behind what they refer to: who reads it may have nothing more.
     pub(crate) fn write_events(&mut self, session: &Session) {
+        let Output {
+            capture,
+            records,
+            journal,
+            ..
+        } = self;
         let pattern = session.settings.output.as_deref();
-        if let (Some(journal), Some(pattern)) = (&mut self.journal, pattern) {
-            let capture = &mut self.capture;
+        if let (Some(journal), Some(pattern)) = (journal, pattern) {
             journal.take(|bytes| {
                 if capture.open(pattern) {
+                    records.referred_to(session, &mut |record| capture.push(&record));
+                    capture.write();
                     capture.write_frames(bytes);
                 }
             });

@@ -60,14 +60,8 @@ impl Records {
         self.identity = None;
     }
 
-    /// Gives what changed since the last flush.
-    pub(crate) fn changed(
-        &mut self,
-        session: &Session,
-        books: &mut Books,
-        now_ns: u64,
-        sink: Sink<'_>,
-    ) {
+    /// Gives what events refer to, as far as it was not given.
+    pub(crate) fn referred_to(&mut self, session: &Session, sink: Sink<'_>) {
         let identity = self.identity.get_or_insert_with(process::identity);
         let process = process::record(session, identity);
         if self.process_written.as_ref() != Some(&process) {
@@ -80,6 +74,17 @@ impl Records {
         }
         self.tables.read(&session.interner);
         self.tables.give_new(&session.interner, sink);
+    }
+
+    /// Gives what changed since the last flush.
+    pub(crate) fn changed(
+        &mut self,
+        session: &Session,
+        books: &mut Books,
+        now_ns: u64,
+        sink: Sink<'_>,
+    ) {
+        self.referred_to(session, sink);
         for site in books.take_changed_sites() {
             if let Some(row) = books.sites().get(site as usize) {
                 sink(site_counters(site, row, books.peak));
