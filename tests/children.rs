@@ -157,3 +157,29 @@ fn children_are_left_alone_when_told_so() {
         );
     }
 }
+
+/// A child that lives on must not keep on the disk what its parent has long written anew.
+#[test]
+fn a_forked_child_holds_none_of_its_parents_files_open() {
+    let code = "import os, time
+def held():
+    own = os.scandir('/proc/self/fd')
+    links = [os.readlink(entry.path) for entry in own if os.path.lexists(entry.path)]
+    return sum('/captures/' in link or 'statm' in link for link in links)
+time.sleep(0.4)
+print(held(), flush=True)
+child = os.fork()
+if child == 0:
+    print(held(), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)";
+    for children in ["python", "none"] {
+        let outcome = Traced::python(usual())
+            .arguments(["-S", "-c", code])
+            .set("PYTRACE_CHILDREN", children)
+            .set("PYTRACE_INTERVAL_MS", "100")
+            .run()
+            .success();
+        assert_eq!(outcome.stdout, "2\n0\n", "children: {children}");
+    }
+}

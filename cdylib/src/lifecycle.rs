@@ -196,13 +196,14 @@ extern "C" fn in_parent() {
     }
 }
 
-/// In the child: everything of the parent's is abandoned, its own session begins. Nothing is freed, no lock of the
+/// In the child: everything of the parent's is abandoned, its files closed, its own session begins. Nothing is freed, no lock of the
 /// parent's is taken, no thread is started.
 extern "C" fn in_child() {
     let Some(parent) = session::current() else {
         return;
     };
     thread::word().set_slot(core::ptr::null_mut());
+    sys::descriptor::close_inherited();
     if !parent.settings.trace_children
         || session::state_at_fork() == session::state::OFF
         || !heap::start_generation()

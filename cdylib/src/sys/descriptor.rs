@@ -3,6 +3,8 @@
 //! Invariant: a number is used and closed only while it is our file's: the program may have closed it (daemons close all), and have
 //! a file of its own there.
 
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
 use super::syscall;
 
 /// Numbers below are left to the program: it may count on the lowest free ones, or close them all.
@@ -11,8 +13,75 @@ const LOWEST: i32 = 900;
 /// Numbers that are ours where so high ones are not allowed: the highest.
 const FEW: i32 = 4;
 
+/// Those that are open, for a forked child, which has them too and knows of them by nothing else. One for which there is no place is
+/// left open there.
+static OPEN: [Place; 8] = [const { Place::new() }; 8];
+
+/// Where an open descriptor is noted.
+struct Place {
+    /// [`NOBODY`]: free.
+    number: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+const NOBODY: i32 = -1;
+
+impl Place {
+    const fn new() -> Place {
+        Place {
+            number: AtomicI32::new(NOBODY),
+            device: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
+        }
+    }
+
+    /// A fork in the middle of a note shows a number with a file that is not its, so that it is left alone.
+    fn noted(&self) -> Descriptor {
+        Descriptor {
+            number: self.number.load(Ordering::Acquire),
+            identity: (
+                self.device.load(Ordering::Relaxed),
+                self.inode.load(Ordering::Relaxed),
+            ),
+        }
+    }
+
+    fn take(&self, descriptor: &Descriptor) -> bool {
+        let number = &self.number;
+        let is_taken = number
+            .compare_exchange(
+                NOBODY,
+                descriptor.number,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
+            .is_ok();
+        if is_taken {
+            self.device.store(descriptor.identity.0, Ordering::Relaxed);
+            self.inode.store(descriptor.identity.1, Ordering::Relaxed);
+        }
+        is_taken
+    }
+
+    fn leave(&self) {
+        self.device.store(0, Ordering::Relaxed);
+        self.inode.store(0, Ordering::Relaxed);
+        self.number.store(NOBODY, Ordering::Release);
+    }
+}
+
+/// In a forked child: closes what was its parent's. An open file keeps its room on the disk when its name is gone, and a capture loses
+/// its name when it is written anew.
+pub(crate) fn close_inherited() {
+    for place in &OPEN {
+        place.noted().close_number();
+        place.leave();
+    }
+}
+
 /// A descriptor.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Descriptor {
     number: i32,
     /// Device and inode of its file.
@@ -30,7 +99,7 @@ impl Descriptor {
         let low = Descriptor { number, identity };
         let moved = syscall::duplicate_above(number, lowest());
         if syscall::is_error(moved) {
-            return Ok(low);
+            return Ok(low.noted());
         }
         let number = moved as i32;
         if syscall::file_identity(number) != Some(identity) {
@@ -38,8 +107,13 @@ impl Descriptor {
             syscall::close(number);
             return Err(libc::EBADF);
         }
-        low.close();
-        Ok(Descriptor { number, identity })
+        low.close_number();
+        Ok(Descriptor { number, identity }.noted())
+    }
+
+    fn noted(self) -> Descriptor {
+        let _ = OPEN.iter().any(|place| place.take(&self));
+        self
     }
 
     /// Its number, while it is our file's.
@@ -59,6 +133,13 @@ impl Descriptor {
 
     /// Closes it, if it is our file's.
     pub(crate) fn close(&self) {
+        if let Some(place) = OPEN.iter().find(|place| place.noted() == *self) {
+            place.leave();
+        }
+        self.close_number();
+    }
+
+    fn close_number(&self) {
         if let Some(number) = self.number() {
             syscall::close(number);
         }
