@@ -91,8 +91,12 @@ impl Capture {
     }
 
     /// Writes the file anew, with the records that are given, which say everything that those in it say. Where that fails,
-    /// the file stays and is appended to as before. To be called when all that was added has been written.
-    pub(crate) fn rewrite(&mut self, give: impl FnOnce(Sink<'_>)) {
+    /// or somebody waits for it, the file stays and is appended to as before. To be called when all that was added has been written.
+    pub(crate) fn rewrite(
+        &mut self,
+        is_waited_for: &dyn Fn() -> bool,
+        give: impl FnOnce(Sink<'_>),
+    ) {
         let State::Open {
             file,
             absolute,
@@ -104,7 +108,7 @@ impl Capture {
         };
         let begun = absolute
             .as_deref()
-            .and_then(|path| Rewriting::begin(file, path));
+            .and_then(|path| Rewriting::begin(file, path, is_waited_for));
         if let Some(mut rewriting) = begun {
             give(&mut |record| rewriting.push(&record));
             if let Some((fresh, encoder)) = rewriting.end(file) {

@@ -135,7 +135,7 @@ impl Output {
             capture.write();
             // Events are said once, each: nothing supersedes them. A program that becomes another has no time for it.
             if ended == Ended::Running && journal.is_none() && capture.is_outgrown() {
-                capture.rewrite(|sink| {
+                capture.rewrite(&|| session.is_writer_waited_for(), |sink| {
                     records.everything(session, books, sink);
                     sink(end);
                 });

@@ -46,7 +46,9 @@ pub(crate) fn gather(encoder: &mut Encoder, record: &Record) -> bool {
 }
 
 /// A new file on its way.
-pub(crate) struct Rewriting {
+pub(crate) struct Rewriting<'a> {
+    /// Whether somebody waits for the writer to be done.
+    is_waited_for: &'a dyn Fn() -> bool,
     file: OwnFile,
     /// Where the old one is.
     path: String,
@@ -56,15 +58,21 @@ pub(crate) struct Rewriting {
     is_whole: bool,
 }
 
-impl Rewriting {
-    /// Begins a file that is to take the place of `old`, at `path`; `None` where that cannot be.
-    pub(crate) fn begin(old: &OwnFile, path: &str) -> Option<Rewriting> {
+impl Rewriting<'_> {
+    /// Begins a file that is to take the place of `old`, at `path`; `None` where that cannot be. It is given up as soon as somebody
+    /// waits for it: a disk may take seconds for what is in it, and the old one is whole.
+    pub(crate) fn begin<'a>(
+        old: &OwnFile,
+        path: &str,
+        is_waited_for: &'a dyn Fn() -> bool,
+    ) -> Option<Rewriting<'a>> {
         let beside = name_beside(path);
         let unnamed = OwnFile::create_unnamed(&beside).map(|file| (file, None));
         let (file, named) = unnamed
             .or_else(|_| OwnFile::create(&beside).map(|(file, name)| (file, Some(name))))
             .ok()?;
         let mut rewriting = Rewriting {
+            is_waited_for,
             file,
             path: path.to_owned(),
             named,
@@ -87,9 +95,8 @@ impl Rewriting {
     }
 
     fn write_gathered(&mut self) {
-        let written = self.file.write(self.encoder.finish());
+        self.is_whole &= !(self.is_waited_for)() && self.file.write(self.encoder.finish()).is_ok();
         self.encoder.clear();
-        self.is_whole &= written.is_ok();
     }
 
     /// Puts the new file in the place of `old`: it, and what knows how its records go on. `None`: the old one is as it was.
@@ -135,6 +142,10 @@ mod tests {
 
     use super::super::capture::Capture;
     use super::*;
+
+    fn nobody_waits() -> bool {
+        false
+    }
 
     /// A folder of the test's own, and a capture in it whose first record says `at_ns: 1`.
     fn capture(test: &str) -> (PathBuf, Capture) {
@@ -192,7 +203,7 @@ mod tests {
         }
         capture.write();
         let before = fs::metadata(&file).expect("there");
-        capture.rewrite(|sink| {
+        capture.rewrite(&nobody_waits, |sink| {
             sink(stack(0));
             sink(at(5));
         });
@@ -214,10 +225,10 @@ mod tests {
             let (folder, mut capture) = capture(case);
             let kept = fs::File::open(folder.join("capture")).expect("there");
             if is_meanwhile {
-                capture.rewrite(|_| change(&folder));
+                capture.rewrite(&nobody_waits, |_| change(&folder));
             } else {
                 change(&folder);
-                capture.rewrite(|_| panic!("{case}: was written anew"));
+                capture.rewrite(&nobody_waits, |_| panic!("{case}: was written anew"));
             }
             capture.push(&at(2));
             capture.write();
@@ -257,7 +268,7 @@ mod tests {
         let mine = || -> Vec<i32> { (900..1000).filter(|fd| is_in(*fd, &folder)).collect() };
         let old = mine();
         let victim = fs::File::create(folder.join("victim")).expect("creatable");
-        capture.rewrite(|sink| {
+        capture.rewrite(&nobody_waits, |sink| {
             sink(at(2));
             let fresh: Vec<i32> = mine().into_iter().filter(|fd| !old.contains(fd)).collect();
             assert_eq!(fresh.len(), 1, "the new file's descriptor");
@@ -270,6 +281,34 @@ mod tests {
         assert_eq!(records(folder.join("capture")), [at(1), at(3)]);
         assert_eq!(fs::read(folder.join("victim")).expect("there"), b"");
         assert_eq!(names(&folder), ["capture", "victim"]);
+        fs::remove_dir_all(&folder).expect("removable");
+    }
+
+    #[test]
+    fn it_is_given_up_when_somebody_waits() {
+        let (folder, mut capture) = capture("waited");
+        let new_bytes = || -> u64 {
+            let new = (900..1000)
+                .filter(|fd| is_in(*fd, &folder))
+                .map(|fd| fs::metadata(format!("/proc/self/fd/{fd}")).expect("open"));
+            new.filter(|file| file.nlink() == 0 || file.len() > MOST_PENDING_BYTES as u64)
+                .map(|file| file.len())
+                .sum()
+        };
+        let somebody_waits = std::cell::Cell::new(false);
+        capture.rewrite(&|| somebody_waits.get(), |sink| {
+            let text = |number| Record::String(format!("{number:060000}"));
+            (0..40).for_each(|number| sink(text(number)));
+            let before = new_bytes();
+            assert!(before > 0);
+            somebody_waits.set(true);
+            (40..100).for_each(|number| sink(text(number)));
+            assert_eq!(new_bytes(), before);
+        });
+        capture.push(&at(2));
+        capture.write();
+        assert_eq!(records(folder.join("capture")), [at(1), at(2)]);
+        assert_eq!(names(&folder), ["capture"]);
         fs::remove_dir_all(&folder).expect("removable");
     }
 

@@ -47,6 +47,16 @@ impl Session {
         }
     }
 
+    /// Whether somebody waits for the calling thread to be done with the capture: the end of the program, or a fork for the
+    /// background thread.
+    pub(crate) fn is_writer_waited_for(&self) -> bool {
+        let is_background =
+            || syscall::thread_id() == self.background_thread_id.load(Ordering::Relaxed);
+        self.closing.frozen_at_ns().is_some()
+            || self.closing.has_ended()
+            || (self.presence.attendance.must_end() && is_background())
+    }
+
     /// Gives the slots of threads that have ended to new ones.
     pub(super) fn reclaim_slots(&self, aggregator: &mut Aggregator) {
         let mut slots = self.slots.lock();
