@@ -37,9 +37,15 @@ impl OwnFile {
         Ok((OwnFile::new(fd as isize)?, path))
     }
 
-    /// Creates a file that has no name yet, for one in the folder of `path`. `Err(errno)`: many file systems have no such files.
+    /// Creates a file that has no name yet and can be given one in the folder of `path`. `Err(errno)`: many file systems have no
+    /// such files.
     pub(crate) fn create_unnamed(path: &str) -> Result<OwnFile, i32> {
-        OwnFile::new(path::create_unnamed(path))
+        let file = OwnFile::new(path::create_unnamed(path))?;
+        if file.descriptor.number().is_some_and(path::can_be_named) {
+            return Ok(file);
+        }
+        file.close();
+        Err(libc::ENOENT)
     }
 
     /// Gives it the name `path`, or that of the first of `path.1`, `path.2`… that does not exist. `Err(errno)`.

@@ -59,10 +59,19 @@ pub(crate) fn create_unnamed(path: &str) -> isize {
     syscall::open(&folder, flags, 0o600)
 }
 
+/// Whether a file without a name can be given one: that goes by a link in /proc, which may be missing.
+pub(crate) fn can_be_named(fd: i32) -> bool {
+    status(&link_to(fd)).is_some()
+}
+
 /// Gives a file without a name that of `path`, or of the first of `path.1`, `path.2`… that does not exist. `Err(errno)`.
 pub(crate) fn give_name(fd: i32, path: &str) -> Result<String, i32> {
-    let file = CString::new(format!("/proc/thread-self/fd/{fd}")).map_err(|_| libc::EINVAL)?;
+    let file = CString::new(link_to(fd)).map_err(|_| libc::EINVAL)?;
     first_free(path, |name| syscall::link(&file, name)).map(|(_, path)| path)
+}
+
+fn link_to(fd: i32) -> String {
+    format!("/proc/thread-self/fd/{fd}")
 }
 
 /// A path that stays right when the program goes to another folder; `None` where the system does not say where it is.

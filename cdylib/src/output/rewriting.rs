@@ -66,7 +66,7 @@ impl Rewriting<'_> {
         path: &str,
         is_waited_for: &'a dyn Fn() -> bool,
     ) -> Option<Rewriting<'a>> {
-        let beside = name_beside(path);
+        let beside = name_beside(path)?;
         let unnamed = OwnFile::create_unnamed(&beside).map(|file| (file, None));
         let (file, named) = unnamed
             .or_else(|_| OwnFile::create(&beside).map(|(file, name)| (file, Some(name))))
@@ -108,7 +108,7 @@ impl Rewriting<'_> {
         }
         let named = match self.named {
             Some(name) => Some(name),
-            None => self.file.give_name(&name_beside(&self.path)).ok(),
+            None => name_beside(&self.path).and_then(|name| self.file.give_name(&name).ok()),
         };
         if named.is_some_and(|name| replacing::replace(old, &self.file, &name, &self.path)) {
             return Some((self.file, self.encoder));
@@ -125,9 +125,22 @@ impl Rewriting<'_> {
     }
 }
 
-/// The name that a new file has until it takes the place of the old one.
-fn name_beside(path: &str) -> String {
-    format!("{path}.new")
+/// Bytes of a capture's name that a new file's keeps: names may have 255, and it has more behind.
+const MOST_KEPT_OF_NAME: usize = 240;
+
+/// Bytes that are left for what a new file's name has behind.
+const ADDED_TO_NAME: usize = 15;
+
+/// The name that a new file has until it takes the place of the old one; `None` where the system would not take it.
+fn name_beside(path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let kept: String = name
+        .char_indices()
+        .take_while(|(at, character)| at + character.len_utf8() <= MOST_KEPT_OF_NAME)
+        .map(|(_, character)| character)
+        .collect();
+    let beside = format!("{folder}/{kept}.new");
+    (beside.len() + ADDED_TO_NAME <= libc::PATH_MAX as usize).then_some(beside)
 }
 
 #[cfg(test)]
@@ -259,6 +272,28 @@ mod tests {
             fs::rename(folder.join("capture"), folder.join("moved")).expect("movable");
             fs::write(folder.join("capture"), "another's").expect("writable");
         });
+    }
+
+    #[test]
+    fn a_new_files_name_is_one_that_the_system_takes() {
+        assert_eq!(name_beside("/a/b"), Some("/a/b.new".to_owned()));
+        let long = format!("/a/x{}", "é".repeat(126));
+        let beside = name_beside(&long).expect("a name");
+        assert!(beside.ends_with("éé.new") && beside.len() < "/a/".len() + 250);
+        assert_eq!(name_beside(&"/1234567".repeat(511)), None);
+        assert_eq!(name_beside("no-folder"), None);
+        let (folder, mut short) = capture("name");
+        let path = folder.join("y".repeat(253));
+        let mut capture = Capture::new();
+        assert!(capture.open(&path.to_string_lossy()));
+        for capture in [&mut capture, &mut short] {
+            capture.push(&at(1));
+            capture.write();
+            capture.rewrite(&nobody_waits, |sink| sink(at(5)));
+        }
+        assert_eq!(records(path), [at(5)]);
+        assert_eq!(names(&folder).len(), 2);
+        fs::remove_dir_all(&folder).expect("removable");
     }
 
     #[test]

@@ -113,6 +113,25 @@ fn f64_no_proc() {
     }
 }
 
+/// Without /proc a file that has no name cannot be given one: a capture that is written anew has one from the start.
+#[test]
+fn f64_no_proc_written_anew() {
+    let Some(run) = with_mounts("mount -t tmpfs none /proc", ":") else {
+        return;
+    };
+    let outcome = run
+        .argument(&usual().path)
+        .argument("-S")
+        .argument(program("rewritten.py"))
+        .arguments(["1", "exit"])
+        .set("PYTRACE_INTERVAL_MS", "10")
+        .run()
+        .success();
+    let said: Vec<&str> = outcome.stdout.split_whitespace().collect();
+    assert_eq!(said.last(), Some(&"1"), "times: {said:?}");
+    outcome.report().assert_exact();
+}
+
 /// All descriptors are closed, and others get their numbers: nothing but the program's own bytes goes there.
 #[test]
 fn f65_descriptors_closed_and_reused() {
