@@ -196,7 +196,7 @@ killed = ctypes.CDLL(None).syscall
 names = {}
 exec('def work(kept):\\n' + ''.join(f' kept.append(bytes({3000 + line}))\\n' for line in range(2000)), names)
 child = os.fork()
-for _ in range(300):
+for _ in range(2000):
     names['work']([])
 if child:
     os.waitpid(child, 0)

@@ -16,7 +16,10 @@ fn sites(outcome: &Outcome) -> usize {
         .count()
 }
 
-/// Code that is made, run and dropped, as by templates and rules: it leaves nothing behind.
+/// What events that wait for the background thread may take: as much as that is late.
+const WAITING_BYTES: u64 = 64 << 20;
+
+/// Code that is made, run and dropped, as by templates and rules: it leaves nothing behind. Kept, it would be 230 bytes each.
 #[test]
 fn code_that_comes_and_goes_takes_no_more_memory() {
     let own_bytes = |interpreter: &Interpreter, rounds: u64| {
@@ -34,9 +37,12 @@ fn code_that_comes_and_goes_takes_no_more_memory() {
         |interpreter| {
             let (few, many) = (
                 own_bytes(interpreter, 100_000),
-                own_bytes(interpreter, scale::passed_on(400_000, 4_000_000)),
+                own_bytes(interpreter, scale::passed_on(1_000_000, 4_000_000)),
             );
-            assert!(many < few + (8 << 20), "{few} and {many} bytes");
+            assert!(
+                many < few + WAITING_BYTES + (8 << 20),
+                "{few} and {many} bytes"
+            );
         },
     );
 }

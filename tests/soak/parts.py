@@ -76,7 +76,7 @@ PARTS = [
     ),
     Part(
         "exit_latency",
-        "300 ends with 32 daemon threads allocating, traced and not in turn",
+        "300 ends with 32 daemon threads allocating, traced and not in turn, from `sys.exit` on",
         (sys.executable, "-m", "tests.soak.exit_latency", "300"),
     ),
     Part(
