@@ -10,7 +10,7 @@ use crate::session::{self, Session};
 use crate::settings::{self, Settings};
 use crate::sys::{clock, file, heap, real, syscall};
 use crate::thread::{self, OwnWork};
-use crate::{hooks, output, sys};
+use crate::{hooks, sys};
 
 /// The process is not to be traced, whatever comes: switched off, set-uid, or its settings are wrong.
 static INERT: AtomicBool = AtomicBool::new(false);
@@ -125,9 +125,7 @@ fn begin_if_python(lookup: python::Lookup<'_>) {
             );
         }
         let tree = tree(&settings);
-        if settings.output.is_some() {
-            output::own_file::reserve_descriptor();
-        }
+        sys::descriptor::make_room();
         session::begin(python.publish(), settings, tree, false);
         // SAFETY: registers functions without captured state; the library is never unloaded (`-z nodelete`).
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };

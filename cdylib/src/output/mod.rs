@@ -7,7 +7,7 @@ mod capture;
 mod elf;
 mod modules;
 mod naming;
-pub(crate) mod own_file;
+mod own_file;
 mod path;
 mod process;
 mod records;

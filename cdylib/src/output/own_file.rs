@@ -4,7 +4,7 @@
 //! its own at that number.
 
 use super::path;
-use crate::sys::descriptor::{self, Descriptor};
+use crate::sys::descriptor::Descriptor;
 use crate::sys::syscall::FileStatus;
 use crate::sys::{file, syscall};
 
@@ -87,19 +87,5 @@ impl OwnFile {
     /// Closes the descriptor, if it is this file's.
     pub(crate) fn close(&self) {
         self.descriptor.close();
-    }
-}
-
-/// Makes the table of descriptors large enough for ours, while the process has one thread. Later the kernel waits
-/// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
-pub(crate) fn reserve_descriptor() {
-    let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
-    let lowest = descriptor::lowest();
-    for fd in standard {
-        let reserved = syscall::duplicate_above(fd, lowest);
-        if !syscall::is_error(reserved) {
-            syscall::close(reserved as i32);
-            return;
-        }
     }
 }

@@ -80,6 +80,20 @@ pub(crate) fn close_inherited() {
     }
 }
 
+/// Makes the table of descriptors large enough for ours, while the process has one thread. Later the kernel waits
+/// for all processors when it makes it larger, ten milliseconds and more, during which nothing would be written.
+pub(crate) fn make_room() {
+    let standard = [libc::STDERR_FILENO, libc::STDOUT_FILENO, libc::STDIN_FILENO];
+    let lowest = lowest();
+    for fd in standard {
+        let reserved = syscall::duplicate_above(fd, lowest);
+        if !syscall::is_error(reserved) {
+            syscall::close(reserved as i32);
+            return;
+        }
+    }
+}
+
 /// A descriptor.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Descriptor {
@@ -147,7 +161,7 @@ impl Descriptor {
 }
 
 /// The number from which on a free one is looked for.
-pub(crate) fn lowest() -> i32 {
+fn lowest() -> i32 {
     let highest = syscall::descriptor_limit().map_or(i32::MAX, |limit| {
         i32::try_from(limit).unwrap_or(i32::MAX).saturating_sub(FEW)
     });

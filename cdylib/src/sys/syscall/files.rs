@@ -51,45 +51,47 @@ pub(crate) fn open(path: &core::ffi::CStr, flags: i32, mode: u32) -> isize {
 
 /// Gives the file that the link `file` leads to the name `path`, if there is none such yet; 0, or `-errno`.
 pub(crate) fn link(file: &core::ffi::CStr, path: &core::ffi::CStr) -> isize {
-    // SAFETY: the paths are NUL-terminated strings that outlive the call.
-    unsafe {
-        raw(
-            libc::SYS_linkat,
-            [
-                libc::AT_FDCWD as usize,
-                file.as_ptr() as usize,
-                libc::AT_FDCWD as usize,
-                path.as_ptr() as usize,
-                libc::AT_SYMLINK_FOLLOW as usize,
-                0,
-            ],
-        )
-    }
+    with_names(
+        libc::SYS_linkat,
+        file,
+        path,
+        libc::AT_SYMLINK_FOLLOW as usize,
+    )
 }
 
 /// Gives the file `from` the name `to`, in place of what had it; 0, or `-errno`.
 pub(crate) fn rename(from: &core::ffi::CStr, to: &core::ffi::CStr) -> isize {
-    // SAFETY: the paths are NUL-terminated strings that outlive the call.
-    unsafe {
-        raw(
-            libc::SYS_rename,
-            [from.as_ptr() as usize, to.as_ptr() as usize, 0, 0, 0, 0],
-        )
-    }
+    // Not `renameat2`: this is for systems that lack it, too. Its fourth argument is the last.
+    with_names(libc::SYS_renameat, from, to, 0)
 }
 
 /// Exchanges the files of two names, at once; 0, or `-errno`, as where the file system cannot.
 pub(crate) fn exchange(one: &core::ffi::CStr, other: &core::ffi::CStr) -> isize {
+    with_names(
+        libc::SYS_renameat2,
+        one,
+        other,
+        libc::RENAME_EXCHANGE as usize,
+    )
+}
+
+/// One of the calls that take two names and flags; paths start where the process is.
+fn with_names(
+    number: libc::c_long,
+    one: &core::ffi::CStr,
+    other: &core::ffi::CStr,
+    flags: usize,
+) -> isize {
     // SAFETY: the paths are NUL-terminated strings that outlive the call.
     unsafe {
         raw(
-            libc::SYS_renameat2,
+            number,
             [
                 libc::AT_FDCWD as usize,
                 one.as_ptr() as usize,
                 libc::AT_FDCWD as usize,
                 other.as_ptr() as usize,
-                libc::RENAME_EXCHANGE as usize,
+                flags,
                 0,
             ],
         )
