@@ -37,7 +37,7 @@ fn code_that_comes_and_goes_takes_no_more_memory() {
         |interpreter| {
             let (few, many) = (
                 own_bytes(interpreter, 100_000),
-                own_bytes(interpreter, scale::passed_on(1_000_000, 4_000_000)),
+                own_bytes(interpreter, scale::passed_on(600_000, 4_000_000)),
             );
             assert!(
                 many < few + WAITING_BYTES + (8 << 20),

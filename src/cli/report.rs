@@ -116,6 +116,14 @@ fn write_events(arguments: &ReportArguments, read: &Read, line: &mut ProgressLin
             quoted(file)
         ));
     }
+    if rows.unplaced() > 0 {
+        super::say(&format!(
+            "{}: the capture lacks the call sites of {} of the events, as its process was killed before they were written; \
+             their function, file and line are empty",
+            quoted(file),
+            count(rows.unplaced())
+        ));
+    }
     Ok(0)
 }
 

@@ -37,6 +37,7 @@ pub(super) const EVENT_COLUMNS: [Header; 12] = [
 pub struct EventRows<'a> {
     events: Box<dyn Iterator<Item = Result<Event, FormatError>> + 'a>,
     trouble: Option<FormatError>,
+    unplaced: u64,
     model: &'a Model,
     words: Words,
     places: FastMap<u32, Place>,
@@ -55,6 +56,7 @@ struct Live {
 /// What a site's rows have in common.
 #[derive(Clone)]
 struct Place {
+    is_known: bool,
     domain: Cell,
     function: Cell,
     file: Cell,
@@ -73,6 +75,7 @@ impl<'a> EventRows<'a> {
         EventRows {
             events: Box::new(EventDecoder::new(reader)),
             trouble: None,
+            unplaced: 0,
             model,
             words: Words {
                 domains: Domain::ALL.map(|domain| domain.name().into()),
@@ -87,6 +90,11 @@ impl<'a> EventRows<'a> {
     /// Why the rows ended before the file did.
     pub fn trouble(&self) -> Option<&FormatError> {
         self.trouble.as_ref()
+    }
+
+    /// Rows so far of blocks whose call site the capture does not have: its process was killed before the site was written.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced
     }
 
     /// The cells of the next row, in the order of [`EVENT_COLUMNS`].
@@ -145,6 +153,7 @@ impl<'a> EventRows<'a> {
             .map(|block| block.site)
             .filter(|site| *site != SiteId(0));
         let place = site.map(|site| self.place(site));
+        self.unplaced += u64::from(place.as_ref().is_some_and(|place| !place.is_known));
         let number = |number: Option<u64>| number.map_or(Cell::Nothing, Cell::Number);
         let of_place = |part: fn(&Place) -> &Cell| {
             place
@@ -176,6 +185,7 @@ impl<'a> EventRows<'a> {
         let place = self.places.entry(site.0).or_insert_with(|| {
             let Some(row) = model.site(site) else {
                 return Place {
+                    is_known: false,
                     domain: Cell::Nothing,
                     function: Cell::Nothing,
                     file: Cell::Nothing,
@@ -184,6 +194,7 @@ impl<'a> EventRows<'a> {
             };
             let python = flat::innermost_python(model, row.stack);
             Place {
+                is_known: true,
                 domain: Cell::Text(words.domains[row.domain as usize].clone()),
                 function: flat::text(&python.function),
                 file: flat::text(&python.file),
@@ -249,7 +260,7 @@ mod tests {
     }
 
     /// The rows, a text each, with `-` for what is empty.
-    fn shown(model: &Model, file: &[u8]) -> (Vec<String>, bool) {
+    fn shown(model: &Model, file: &[u8]) -> (Vec<String>, bool, u64) {
         let mut rows = EventRows::of(model, file);
         let mut texts = Vec::new();
         while let Some(row) = rows.next_row() {
@@ -261,7 +272,7 @@ mod tests {
             });
             texts.push(cells.collect::<Vec<_>>().join(" "));
         }
-        (texts, rows.trouble().is_some())
+        (texts, rows.trouble().is_some(), rows.unplaced())
     }
 
     #[test]
@@ -291,7 +302,7 @@ mod tests {
             }),
             Change::Ended,
         ]);
-        let (rows, in_trouble) = shown(&model, &file);
+        let (rows, in_trouble, unplaced) = shown(&model, &file);
         let site = "1 main a.py 3";
         assert_eq!(
             rows,
@@ -308,7 +319,8 @@ mod tests {
             ]
         );
         assert!(!in_trouble);
-        let (rows, in_trouble) = shown(&model, &file[..file.len() - 1]);
+        assert_eq!(unplaced, 1);
+        let (rows, in_trouble, _) = shown(&model, &file[..file.len() - 1]);
         assert!(rows.is_empty() && in_trouble);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::Pytrace;
 use super::report::{report, small};
+use pytrace_format::events::{Block, Change, Event, EventEncoder};
+use pytrace_format::ids::SiteId;
 use pytrace_format::record::Mode;
 use pytrace_format::synth::realistic;
 use serde_json::Value;
@@ -55,6 +57,42 @@ fn a_capture_that_was_cut_is_reported_up_to_there() {
     let found: Value = serde_json::from_str(&answer.stdout).unwrap();
     assert_eq!(found["quality"]["complete"], false);
     assert_eq!(found["total"]["allocations"], 6);
+}
+
+/// A program that was killed before its last call sites were written leaves events of sites that nobody knows.
+#[test]
+fn events_of_unknown_sites_are_counted() {
+    let allocated = |address, site| Event {
+        at_ns: 5,
+        thread: 1,
+        change: Change::Allocated(Block {
+            site: SiteId(site),
+            address,
+            size_bytes: 20,
+            served_bytes: 32,
+        }),
+    };
+    let mut events = EventEncoder::new();
+    for event in [allocated(32, 1), allocated(64, 99), allocated(96, 98)] {
+        assert!(events.push(&event));
+    }
+    let file = [&small(Mode::Events).file()[..], events.finish()].concat();
+    let answer = report(&file, &["--events", "--format", "csv"]);
+    assert_eq!(answer.code(), 0);
+    let line = answer.only_line();
+    assert!(
+        line.contains("lacks the call sites of 2 of the events"),
+        "{line}"
+    );
+    let rows: Vec<_> = answer.stdout.lines().skip(1).collect();
+    assert_eq!(
+        rows[1..],
+        [
+            "5,1,allocated,,64,20,32,,99,,,",
+            "5,1,allocated,,96,20,32,,98,,,"
+        ]
+    );
+    assert!(!rows[0].ends_with(",,,"), "{}", rows[0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::compile::shared_library;
 use crate::support::installation::program;
-use crate::support::interpreters::{few, known, usual};
+use crate::support::interpreters::{few, known, one_per_version, usual};
 use crate::support::scale::count;
 use crate::support::{Interpreter, Report, Traced, for_each, measured};
 use std::thread::sleep;
@@ -42,9 +42,8 @@ fn assert_has_the_blocks(interpreter: &Interpreter, report: &Report) {
 
 #[test]
 fn f46_every_way_to_end() {
-    let cells = known()
-        .iter()
-        .flat_map(|python| ENDINGS.map(|(ending, ended)| (python, ending, ended)));
+    let cells =
+        one_per_version().flat_map(|python| ENDINGS.map(|(ending, ended)| (python, ending, ended)));
     for_each(
         cells,
         |(python, ending, _)| format!("{} {ending}", python.name),
