@@ -1,6 +1,7 @@
 //! `counts` mode: adding up what the threads counted, and what still goes to the books directly.
 
-use super::{Aggregator, PATIENCE_NS, Session};
+use super::handing_over::PATIENCE_NS;
+use super::{Aggregator, Session};
 use crate::counts;
 use crate::events::event::Event;
 use crate::events::slot::Slot;

@@ -6,7 +6,8 @@ use core::sync::atomic::Ordering;
 
 use pytrace_format::record::Ended;
 
-use super::{Aggregator, Session, Slots};
+use super::slots::Slots;
+use super::{Aggregator, Session};
 use crate::sys::{clock, heap, syscall};
 
 /// How often the live table's memory is looked at, nanoseconds.

@@ -16,7 +16,9 @@ mod counting;
 mod ending;
 mod flushing;
 mod fork_pause;
+mod handing_over;
 pub(crate) mod presence;
+mod slots;
 pub(crate) mod state;
 mod word;
 
@@ -27,38 +29,26 @@ use pytrace_format::record::{Allocator, Mark, Mode, Native, Pymalloc};
 use crate::aggregate::books::Books;
 use crate::aggregate::journal::Journal;
 use crate::aggregate::merge::Merge;
-use crate::events::buffer::Buffer;
 use crate::events::event::{Control, Event};
-use crate::events::slot::{SEGMENTS, Slot};
-use crate::events::transport::{CAPACITY, CROWDED, Transport};
+use crate::events::slot::SEGMENTS;
+use crate::events::transport::Transport;
 use crate::output::Output;
 use crate::python::Python;
 use crate::python::arenas::Arenas;
 use crate::settings::Settings;
 use crate::stack::intern::{self, Interner};
 use crate::stack::native::Rules;
-use crate::sys::futex::Futex;
 use crate::sys::lock::Lock;
 use crate::sys::{self, clock, file, heap, syscall};
-use crate::thread::{self, OwnWork};
+use crate::thread;
 use closing::Closing;
 use ending::TearDown;
 use presence::Presence;
+use slots::Slots;
 pub(crate) use word::{state, state_at_fork};
 
-/// Threads that may be traced at once: a slot's name has 16 bits, and 0 is nobody's.
-const MOST_SLOTS: usize = 65_535;
-/// How long a hook waits for room before it counts events as lost, nanoseconds.
-const PATIENCE_NS: u64 = 100_000_000;
-/// How long it sleeps between two looks, nanoseconds, and what it sleeps on: nobody wakes it.
-const NAP_NS: u64 = 200_000;
-static NAPPING: Futex = Futex::new(0);
 /// How long the unloading of an object waits for the aggregator's lock, nanoseconds.
 const UNLOADING_PATIENCE_NS: u64 = 100_000_000;
-
-/// Full buffers for which the background thread is woken. Fewer wait for its next look: a wake-up is a system call of the
-/// program's thread, and in a virtual machine a costly one.
-const WORTH_WAKING: usize = 4;
 
 /// Who serves small blocks, as the first of them showed.
 pub(crate) mod served_by {
@@ -70,17 +60,6 @@ pub(crate) mod served_by {
     /// Neither: what it sets aside cannot be seen.
     pub(crate) const MIMALLOC: u8 = 3;
 }
-
-/// The slots, by name − 1, and those without an owner.
-struct Slots {
-    all: Vec<&'static Slot>,
-    free: Vec<&'static Slot>,
-    /// How many there are before threads that ended are looked for, instead of making one more.
-    reclaim_at: usize,
-}
-
-/// Slots that are made before any is looked for.
-const SLOTS_BEFORE_RECLAIMING: usize = 64;
 
 /// What the lock of the aggregator guards.
 pub(crate) struct Aggregator {
@@ -177,11 +156,7 @@ pub(crate) fn begin(
         started_ns,
         started_unix_ns: clock::unix_ns(),
         transport: Transport::new(),
-        slots: Lock::new(Slots {
-            all: Vec::new(),
-            free: Vec::new(),
-            reclaim_at: SLOTS_BEFORE_RECLAIMING,
-        }),
+        slots: Lock::new(Slots::new()),
         interner: Interner::new(),
         rules: Lock::new(Rules::new(python.loop_start)),
         arenas: Lock::new(Arenas::default()),
@@ -333,100 +308,6 @@ impl Session {
             && !heap::is_short()
             && !aggregator.output.is_prepared()
             && !self.closing.has_ended()
-    }
-
-    /// The calling thread's slot, given to it on its first event.
-    #[inline(always)]
-    pub(crate) fn slot(&self, word: &thread::Word) -> Option<&'static Slot> {
-        // SAFETY: null or a slot, which is never unmapped.
-        match unsafe { word.slot().as_ref() } {
-            Some(slot) => Some(slot),
-            None => self.take_slot(word),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn take_slot(&self, word: &thread::Word) -> Option<&'static Slot> {
-        self.reclaim_if_many();
-        let mut slots = self.slots.lock();
-        let slot = match slots.free.pop() {
-            Some(slot) => slot,
-            None => {
-                let name = u16::try_from(slots.all.len() + 1)
-                    .ok()
-                    .filter(|_| slots.all.len() < MOST_SLOTS);
-                let Some(slot) = name.and_then(|name| Slot::map(name, self.settings.mode)) else {
-                    self.unslotted_losses.fetch_add(1, Ordering::Relaxed);
-                    return None;
-                };
-                slots.all.push(slot);
-                slot
-            }
-        };
-        slot.own(syscall::thread_id());
-        word.set_slot(core::ptr::from_ref(slot).cast_mut());
-        drop(slots);
-        self.python.warm_up();
-        Some(slot)
-    }
-
-    /// Gives the slots of ended threads back when that many were made that it pays: as many again as threads live.
-    fn reclaim_if_many(&self) {
-        let is_time = |slots: &Slots| slots.free.is_empty() && slots.all.len() >= slots.reclaim_at;
-        if is_time(&self.slots.lock())
-            && let Some(mut aggregator) = self.aggregator.try_lock()
-        {
-            let own = OwnWork::begin();
-            self.pump(&mut aggregator);
-            self.reclaim_slots(&mut aggregator);
-            let mut slots = self.slots.lock();
-            let in_use = slots.all.len() - slots.free.len();
-            slots.reclaim_at = (2 * in_use).max(SLOTS_BEFORE_RECLAIMING);
-            drop(slots);
-            drop(own);
-        }
-    }
-
-    /// Takes a full buffer and gives an empty one. `None`: there was no room within [`PATIENCE_NS`].
-    /// Called by a thread in a hook, which owns `full`.
-    pub(crate) fn exchange(&self, full: Buffer, slot: u16, next_index: u64) -> Option<Buffer> {
-        if self.saturated.load(Ordering::Relaxed) && self.transport.waiting() >= CAPACITY {
-            // This was waited for once: until something is taken, events are counted as lost at once.
-            return None;
-        }
-        if heap::is_short() {
-            return None;
-        }
-        let mut deadline = None;
-        // 64 MiB of events wait: helps, or gives the aggregator a moment.
-        let make_room = || {
-            if let Some(mut aggregator) = self.aggregator.try_lock() {
-                self.pump(&mut aggregator);
-                return true;
-            }
-            let now = clock::monotonic_ns();
-            if now > *deadline.get_or_insert(now + PATIENCE_NS) {
-                self.saturated.store(true, Ordering::Relaxed);
-                return false;
-            }
-            // Sleeps: whoever has the lock may be waiting for this processor.
-            NAPPING.wait(0, NAP_NS);
-            true
-        };
-        let empty = self.transport.exchange(full, slot, next_index, make_room)?;
-        let helps = !self.presence.is_running() || self.transport.waiting() > CROWDED;
-        if helps && let Some(mut aggregator) = self.aggregator.try_lock() {
-            let own = OwnWork::begin();
-            self.pump(&mut aggregator);
-            self.flush_if_due(&mut aggregator);
-            drop(own);
-        }
-        self.saturated.store(false, Ordering::Relaxed);
-        if self.transport.waiting() >= WORTH_WAKING {
-            self.presence.attendance.wake();
-        }
-        Some(empty)
     }
 
     /// Names the present moment.
