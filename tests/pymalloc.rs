@@ -128,7 +128,15 @@ fn the_walk_and_the_events_agree() {
                 differ.is_empty(),
                 "size: walk, events, each (pools, in use, free): {differ:#?}"
             );
-            assert_eq!(pymalloc.at_end.arenas, by_events.arenas);
+            let of_all = |pools: &Pools| {
+                (
+                    pools.arenas,
+                    pools.pools_total,
+                    pools.pools_free,
+                    pools.bytes_free,
+                )
+            };
+            assert_eq!(of_all(&pymalloc.at_end), of_all(&by_events));
 
             let of_448 = |pools: &Pools| classes_by_pytrace(pools)[&448].1;
             let at_peak = of_448(&pymalloc.at_peak.expect("events were recorded"));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use pytrace_format::fast_map::FastMap;
 use pytrace_format::ids::{FrameId, StackId};
-use pytrace_format::record::{Counters, Domain, Frame};
+use pytrace_format::record::{Counters, Domain, Frame, Site};
 
 use crate::Model;
 
@@ -28,27 +28,33 @@ pub struct SiteGroup {
 /// Groups the sites of a model by domain and frames, in the order in which the groups first occur. Names added to
 /// [`Model::native_names`] before it make more frames equal, those added to [`Model::inlined`] tell more apart.
 pub fn by_frames(model: &Model) -> Vec<SiteGroup> {
-    let stacks = stack_identities(model, &frame_identities(model));
+    let identity_of = site_identities(model);
     let mut row_of_key = FastMap::default();
     let mut groups: Vec<SiteGroup> = Vec::new();
     for (site, counters) in model.sites_with_counters() {
-        let stack = site.stack.index().and_then(|row| stacks.get(row));
-        let stack = stack.map_or(0, |row| u64::from(*row) + 1);
-        let row = *row_of_key
-            .entry(stack << 3 | site.domain as u64)
-            .or_insert_with(|| {
-                groups.push(SiteGroup {
-                    domain: site.domain,
-                    stack: site.stack,
-                    counters: Counters::default(),
-                    sites: 0,
-                });
-                groups.len() - 1
+        let row = *row_of_key.entry(identity_of(site)).or_insert_with(|| {
+            groups.push(SiteGroup {
+                domain: site.domain,
+                stack: site.stack,
+                counters: Counters::default(),
+                sites: 0,
             });
+            groups.len() - 1
+        });
         add(&mut groups[row].counters, counters);
         groups[row].sites += 1;
     }
     groups
+}
+
+/// What says of a site which it is: a number that those have in common that a reader cannot tell apart, and no others.
+pub fn site_identities(model: &Model) -> impl Fn(&Site) -> u64 {
+    let stacks = stack_identities(model, &frame_identities(model));
+    move |site| {
+        let stack = site.stack.index().and_then(|row| stacks.get(row));
+        let stack = stack.map_or(0, |row| u64::from(*row) + 1);
+        stack << 3 | site.domain as u64
+    }
 }
 
 /// For each stack, the first row of the stacks that a reader cannot tell from it, given the same for the frames.

@@ -54,6 +54,9 @@ pub struct Model {
     /// Functions that were inlined at the address of a native frame, innermost first. No record tells them: they are added
     /// by who reads the debug information.
     pub inlined: BTreeMap<FrameId, Vec<NativeName>>,
+    /// It is put together of several, and some of them are of mode `counts`: the totals hold more than the call sites, and more than what
+    /// is live or temporary. No record tells this either.
+    pub counts_in_part: bool,
 }
 
 impl Model {

@@ -4,8 +4,9 @@
 
 use std::fmt;
 
+use pytrace_format::fast_map::FastMap;
 use pytrace_model::Model;
-use pytrace_model::group::add;
+use pytrace_model::group::{add, site_identities};
 use pytrace_model::ids::StackId;
 use pytrace_model::label;
 use pytrace_model::listed::leading_domains;
@@ -110,10 +111,17 @@ impl Filter {
                     sites.map(|site| domains.contains(&site.domain)).collect()
                 }
                 Asks::Size(from, to) => {
-                    let is_within = |counters: &Counters| {
-                        mean_size(counters).is_some_and(|mean| (*from..=*to).contains(&mean))
+                    // Of what a report shows as one site, or a part of it would be left.
+                    let identity_of = site_identities(model);
+                    let mut sums: FastMap<u64, Counters> = FastMap::default();
+                    for (site, counters) in model.sites_with_counters() {
+                        add(sums.entry(identity_of(site)).or_default(), counters);
+                    }
+                    let is_within = |site: &Site| {
+                        let mean = sums.get(&identity_of(site)).and_then(mean_size);
+                        mean.is_some_and(|mean| (*from..=*to).contains(&mean))
                     };
-                    model.site_counters.iter().map(is_within).collect()
+                    model.sites.iter().map(is_within).collect()
                 }
             };
             for (counters, holds) in model.site_counters.iter_mut().zip(holds) {
@@ -432,6 +440,30 @@ mod tests {
             (&["any-file=app.py", "domain=object"], &[1]),
         ] {
             assert_eq!(left(terms), expected, "{terms:?}");
+        }
+    }
+
+    /// What a report shows as one site is chosen as one, by the mean of all of it.
+    #[test]
+    fn sites_that_read_alike_stay_together() {
+        let mut synth = Synth::new();
+        for (address, requested_bytes) in [(64, 10), (128, 1000)] {
+            let frame = synth.native("/usr/lib/libx.so.1", address, "take");
+            let stack = synth.stack(&[frame]);
+            let counters = Counters {
+                allocations: 1,
+                requested_bytes,
+                ..Counters::default()
+            };
+            synth.site(Domain::Malloc, stack, counters);
+        }
+        for (term, expected) in [("size=500..510", 2), ("size=..100", 0), ("size=1000..", 0)] {
+            let mut model = Model::default();
+            for record in synth.records() {
+                model.apply(record.clone()).unwrap();
+            }
+            parsed(&[term]).unwrap().apply(&mut model);
+            assert_eq!(model.sites_with_counters().count(), expected, "{term}");
         }
     }
 

@@ -59,6 +59,10 @@ pub fn write(verdict: &Verdict<'_>, mut out: impl Write) -> io::Result<()> {
         .filter(|finding| finding.is_held())
         .map(text::held)
         .collect();
+    // What was allowed is no failure, but it is not hidden.
+    if !verdict.is_doubted() {
+        said.extend(verdict.doubts.iter().map(|doubt| format!("note: {doubt}")));
+    }
     said.extend(verdict.notes.iter().cloned());
     writeln!(
         out,

@@ -72,6 +72,13 @@ impl<'a> Verdict<'a> {
         limits: Vec<Limit>,
     ) -> Result<Verdict<'a>> {
         let model = &capture.model;
+        if model.settings.domains == [Domain::Mmap] {
+            return Err(Error::usage(
+                "the capture shows the domain mmap alone, which is in no total, so there is nothing to check; \
+                 trace the program again with other PYTRACE_DOMAINS"
+                    .to_owned(),
+            ));
+        }
         let total = model.scope(Scope::Total).counters;
         let mut findings = Vec::new();
         for limit in limits {
@@ -155,6 +162,8 @@ fn notes(model: &Model, baseline: Option<&Capture>) -> Vec<String> {
             .settings
             .domains
             .iter()
+            // Which is in no total.
+            .filter(|domain| **domain != Domain::Mmap)
             .map(|domain| domain.name())
             .collect();
         notes.push(format!(

@@ -27,6 +27,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// Which line of code it is.
+    fn spot(&self) -> (&str, &str, u32) {
+        (&self.file, &self.function, self.line)
+    }
+
     /// The line of the program that has most, with all that it calls; compared with an earlier capture, the one of the
     /// function that has grown most. Where no line of the program is known, the innermost one that is.
     pub(super) fn of_most(model: &Model, before: Option<&Model>, metric: Metric) -> Option<Place> {
@@ -40,7 +45,8 @@ impl Place {
     }
 }
 
-/// The function that grew most, at its heaviest line. Lines move when code changes; functions keep their names.
+/// The function that grew most, at the line of it that did; where code has moved, all lines are new, and the heaviest is taken.
+/// Functions keep their names.
 fn of_growth(before: &[Place], after: &[Place]) -> Option<Place> {
     let of_functions = |places: &[Place]| {
         let mut sums: HashMap<(String, String), u64> = HashMap::new();
@@ -51,6 +57,10 @@ fn of_growth(before: &[Place], after: &[Place]) -> Option<Place> {
         }
         sums
     };
+    let was: HashMap<_, _> = before
+        .iter()
+        .map(|place| (place.spot(), place.part))
+        .collect();
     let before = of_functions(before);
     let growth = of_functions(after).into_iter().map(|(function, part)| {
         let grown = part.saturating_sub(before.get(&function).copied().unwrap_or(0));
@@ -61,11 +71,15 @@ fn of_growth(before: &[Place], after: &[Place]) -> Option<Place> {
     let of_function = after
         .iter()
         .filter(|place| place.file == file && place.function == function);
-    let heaviest = of_function.max_by_key(|place| place.part)?.clone();
+    let grown_by = |place: &Place| {
+        let was = was.get(&place.spot()).copied().unwrap_or(0);
+        (place.part.saturating_sub(was), place.part)
+    };
+    let line = of_function.max_by_key(|place| grown_by(place))?.clone();
     (grown > 0).then_some(Place {
         part: grown,
         is_growth: true,
-        ..heaviest
+        ..line
     })
 }
 

@@ -123,6 +123,56 @@ fn a_baseline_is_compared_by_function_so_that_lines_may_move() {
     );
 }
 
+/// Of a function whose lines are where they were, the one that grew is named, not the heaviest.
+#[test]
+fn growth_is_at_the_line_that_grew() {
+    let script = |line_4: u64| {
+        let mut synth = Synth::new();
+        for (line, bytes) in [(3, 20_000), (4, line_4)] {
+            let frame = synth.python("<module>", "app.py", line);
+            let stack = synth.stack(&[frame]);
+            synth.site(Domain::Object, stack, counters(bytes));
+        }
+        synth.scopes_from_sites();
+        capture(&synth)
+    };
+    let (old, new) = (script(1000), script(10_000));
+    let tolerance = Tolerance::parse("1%").unwrap();
+    let limits = Limit::of_baseline(&old.model, &new.model, tolerance);
+    let verdict = Verdict::of(&new, Some(&old), limits).unwrap();
+    for line in lines(&verdict) {
+        assert!(
+            line.contains("grew most in <module> app.py:4 (by "),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_capture_without_a_total_proves_nothing() {
+    let mut synth = program("app.py", 600, 20);
+    let shown = |domains: &[Domain]| {
+        Record::Settings(Settings {
+            domains: domains.to_vec(),
+            ..Settings::default()
+        })
+    };
+    let limits = || vec![outright(Metric::Peak, 1 << 30)];
+    synth.record(shown(&[Domain::Mmap]));
+    let refusal = Verdict::of(&capture(&synth), None, limits()).unwrap_err();
+    assert!(
+        refusal.to_string().contains("nothing to check"),
+        "{refusal}"
+    );
+    synth.record(shown(&[Domain::Raw, Domain::Mmap]));
+    let raw = capture(&synth);
+    let verdict = Verdict::of(&raw, None, limits()).unwrap();
+    assert_eq!(
+        verdict.notes,
+        ["the capture shows the domains raw alone, so the total is theirs"]
+    );
+}
+
 #[test]
 fn what_is_incomplete_proves_nothing() {
     let good = || vec![outright(Metric::Peak, 1 << 30)];
@@ -152,6 +202,13 @@ fn what_is_incomplete_proves_nothing() {
             );
             verdict.allow_doubts = true;
             assert!(verdict.is_good());
+            let mut out = Vec::new();
+            junit::write(&verdict, &mut out).unwrap();
+            let report = String::from_utf8(out).unwrap();
+            assert!(
+                report.contains("failures=\"0\"") && report.contains(reason),
+                "what is allowed is said: {report}"
+            );
         }
     }
 }

@@ -37,8 +37,12 @@ pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
                 }
                 None => {
                     // Help that nobody reads on (`| head`) is still an answer.
-                    let _ = error.print();
-                    0
+                    let printed = error.print();
+                    exit_status(
+                        printed
+                            .map(|()| 0)
+                            .map_err(|source| Error::not_written(None, source)),
+                    )
                 }
             });
         }

@@ -11,6 +11,7 @@ use pytrace::merge::{self, Inputs, Member};
 use pytrace::report::events::EventRows;
 use pytrace::report::{Report, collapsed, csv, json, parquet, pprof, speedscope, text};
 use pytrace::symbols::{self, Progress};
+use pytrace_model::Model;
 use pytrace_model::record::Mode;
 use pytrace_model::text::{count, escape_name, size};
 
@@ -75,18 +76,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<u8> {
 /// Writes the events of the one capture that was named.
 fn write_events(arguments: &ReportArguments, read: &Read, line: &mut ProgressLine) -> Result<u8> {
     let model = &read.capture.model;
-    let [file] = arguments.files.as_slice() else {
-        return Err(Error::usage(
-            "--events is of one capture; name one file".to_owned(),
-        ));
-    };
-    if model.settings.mode != Mode::Events {
-        return Err(Error::usage(format!(
-            "--events needs a capture of mode events, and {} is of mode {}; trace the program again with --mode events",
-            quoted(file),
-            model.settings.mode.name()
-        )));
-    }
+    let file = one_of_events(&arguments.files, model)?;
     for note in &read.notes {
         super::say(note);
     }
@@ -125,6 +115,23 @@ fn write_events(arguments: &ReportArguments, read: &Read, line: &mut ProgressLin
         ));
     }
     Ok(0)
+}
+
+/// The one capture whose events are asked for.
+fn one_of_events<'a>(files: &'a [PathBuf], model: &Model) -> Result<&'a PathBuf> {
+    let [file] = files else {
+        return Err(Error::usage(
+            "--events is of one capture; name one file".to_owned(),
+        ));
+    };
+    if model.settings.mode != Mode::Events {
+        return Err(Error::usage(format!(
+            "--events needs a capture of mode events, and {} is of mode {}; trace the program again with --mode events",
+            quoted(file),
+            model.settings.mode.name()
+        )));
+    }
+    Ok(file)
 }
 
 /// Refuses what the form of the report cannot be.
@@ -199,6 +206,9 @@ impl Read {
 
 /// Refuses what captures without call sites cannot tell.
 fn check_request(arguments: &ReportArguments, read: &Read) -> Result<()> {
+    if arguments.events {
+        return one_of_events(&arguments.files, &read.capture.model).map(drop);
+    }
     if read.capture.model.has_live_table() {
         return Ok(());
     }

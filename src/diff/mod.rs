@@ -104,7 +104,7 @@ impl Difference {
         }
         let mut notes = notes(&before, &after, knows_live);
         let scopes = scopes(&before, &after);
-        let mut sizes = sizes(&before, &after);
+        let mut sizes = sizes(&before, &after, knows_live);
         sizes.retain(|row| row.samples.is_changed(knows_live));
         sizes.sort_by_cached_key(|row| Reverse(magnitude(&row.samples, metric_of_sizes(metric))));
 
@@ -207,7 +207,7 @@ fn scopes(before: &Side, after: &Side) -> Vec<(Scope, Samples)> {
     samples.collect()
 }
 
-fn sizes(before: &Side, after: &Side) -> Vec<SizeRow> {
+fn sizes(before: &Side, after: &Side, knows_live: bool) -> Vec<SizeRow> {
     let mut rows: BTreeMap<(u8, u64, u64), SizeRow> = BTreeMap::new();
     for (number, (_, capture)) in before.iter().chain(after).enumerate() {
         for sizes in capture.model.sizes.values() {
@@ -230,7 +230,8 @@ fn sizes(before: &Side, after: &Side) -> Vec<SizeRow> {
                 let counters = Counters {
                     allocations,
                     requested_bytes,
-                    live_blocks,
+                    // Histograms of mode counts do not have it, unlike its totals.
+                    live_blocks: if knows_live { live_blocks } else { 0 },
                     ..Counters::default()
                 };
                 match number.checked_sub(before.len()) {

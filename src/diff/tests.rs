@@ -213,6 +213,8 @@ fn what_the_sides_do_not_share_is_said_or_refused() {
     let counts = [counted(&realistic())];
     let difference = self::difference(&counts, &[realistic()]);
     assert!(difference.sites.is_empty() && !difference.knows_live);
+    // Histograms of mode counts do not know what is live: that is no change.
+    assert!(difference.sizes.is_empty(), "{:?}", difference.sizes);
     let side = || vec![capture(&counts[0])];
     assert!(Difference::of(side(), side(), Metric::Peak, |_| Vec::new()).is_err());
 }

@@ -228,6 +228,26 @@ mod tests {
         (merge(&paths, |_| ()), folder)
     }
 
+    /// What a process of mode counts asked for is in the totals; nobody knows where.
+    #[test]
+    fn what_only_counts_is_in_no_call_site() {
+        use pytrace_format::synth::counted;
+        let counts = counted(&worker(3)).file();
+        let (both, _folder) = merged(&[("a", worker(2).file()), ("b", counts.clone())]);
+        let model = both.unwrap().capture.model;
+        let of_sites: Vec<_> = model
+            .sites_with_counters()
+            .map(|(_, counters)| counters.requested_bytes)
+            .collect();
+        assert_eq!(of_sites, [10, 10]);
+        assert_eq!(model.scope(Scope::Total).counters.requested_bytes, 40);
+        assert!(model.counts_in_part);
+        let (only, _folder) = merged(&[("a", counts.clone()), ("b", counts)]);
+        let model = only.unwrap().capture.model;
+        assert_eq!(model.scope(Scope::Total).counters.requested_bytes, 40);
+        assert!(!model.has_live_table() && !model.counts_in_part);
+    }
+
     #[test]
     fn what_adds_up_is_added_and_the_rest_stays_with_its_process() {
         let (merged, _folder) = merged(&[("b", worker(3).file()), ("a", worker(2).file())]);

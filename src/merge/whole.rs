@@ -16,8 +16,9 @@ use crate::capture::Capture;
 #[derive(Default)]
 pub(super) struct Whole {
     union: Union,
-    /// The counters of the union's sites, by row.
+    /// The counters of the union's sites, by row: of captures that know their call sites, and of those that only count.
     site_counters: Vec<Counters>,
+    counted: Vec<Counters>,
     /// All other sums.
     sums: Model,
     /// Buckets of the histograms by domain and their smallest size.
@@ -28,7 +29,10 @@ impl Whole {
     /// Takes in a capture.
     pub(super) fn add(&mut self, model: &Model) -> Result<(), ModelError> {
         let mapping = self.union.add(model)?;
-        let of_sites = &mut self.site_counters;
+        let of_sites = match model.has_live_table() {
+            true => &mut self.site_counters,
+            false => &mut self.counted,
+        };
         of_sites.resize(self.union.tables().sites.len(), Counters::default());
         for (site, counters) in mapping.sites().zip(&model.site_counters) {
             if let Some(sum) = site.index().and_then(|row| of_sites.get_mut(row)) {
@@ -67,10 +71,15 @@ impl Whole {
         let Whole {
             union,
             site_counters,
+            counted,
             sums,
             buckets,
         } = self;
         let first = &members[0].capture;
+        let all = || members.iter().map(|member| &member.capture.model);
+        let knows_sites = all().any(Model::has_live_table);
+        let mut site_counters = if knows_sites { site_counters } else { counted };
+        site_counters.resize(union.tables().sites.len(), Counters::default());
         let mut model = Model {
             process: first.model.process.clone(),
             settings: first.model.settings.clone(),
@@ -91,7 +100,7 @@ impl Whole {
             });
             sizes.buckets.push(bucket);
         }
-        let all = || members.iter().map(|member| &member.capture.model);
+        model.counts_in_part = knows_sites && !all().all(Model::has_live_table);
         // Where only some have no stacks, the others' are shown as usual; a note tells which have none.
         if all().any(|model| model.process.no_stacks_reason.is_empty()) {
             model.process.no_stacks_reason.clear();
@@ -99,7 +108,7 @@ impl Whole {
         if let Some(silent) = all().find(|model| does_not_tell(model.process.allocator)) {
             model.process.allocator = silent.process.allocator;
         }
-        model.settings.mode = if !all().any(Model::has_live_table) {
+        model.settings.mode = if !knows_sites {
             Mode::Counts
         } else if all().all(|model| model.settings.mode == Mode::Events) {
             Mode::Events

@@ -63,4 +63,6 @@ fn counts_mode_has_a_text_without_lists_and_refuses_to_sort_them() {
         let line = answer.refusal();
         assert!(line.starts_with(asked) && line.contains("--mode sites"));
     }
+    let answer = report(&capture, &["--events", "--format", "csv"]);
+    assert!(answer.refusal().ends_with("with --mode events"));
 }

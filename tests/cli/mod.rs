@@ -123,6 +123,21 @@ impl Answer {
 }
 
 #[test]
+fn help_that_cannot_be_written_is_no_success() {
+    for word in ["--help", "--version"] {
+        let full = std::fs::File::create("/dev/full").expect("it is there");
+        let output = Pytrace::new(word).command.stdout(full).output();
+        let output = output.expect("pytrace starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{word}: {said}");
+        assert!(
+            said.contains("standard output could not be written"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn bad_command_lines_get_one_line() {
     for (words, part) in [
         (["run"].as_slice(), "<CMD>..."),

@@ -6,7 +6,7 @@
 use pytrace_format::record::{Moment, Pymalloc, SizeClass};
 
 use super::peak::{AtPeak, PeakNumber};
-use crate::python::arenas::{CLASSES, POOL_HEADER_BYTES, class_bytes};
+use crate::python::arenas::{self, CLASSES, POOL_HEADER_BYTES, class_bytes};
 
 /// A pool: its live blocks and their class.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +40,7 @@ pub(crate) struct Pools {
     arenas_most: u64,
     arenas_mapped: AtPeak,
     arenas_unmapped: AtPeak,
+    pools_total: AtPeak,
 }
 
 impl Pools {
@@ -52,6 +53,7 @@ impl Pools {
             arenas_most: 0,
             arenas_mapped: AtPeak::default(),
             arenas_unmapped: AtPeak::default(),
+            pools_total: AtPeak::default(),
         }
     }
 
@@ -60,18 +62,23 @@ impl Pools {
         self.arenas_mapped.now() - self.arenas_unmapped.now()
     }
 
-    pub(crate) fn arena_mapped(&mut self, bytes: u64, pool_bytes: u64, peak: PeakNumber) {
+    /// All arenas of an interpreter have one size.
+    pub(crate) fn arena_mapped(&mut self, start: u64, bytes: u64, peak: PeakNumber) {
+        let pool_bytes = arenas::pool_bytes(bytes);
         self.arena_bytes = bytes;
         self.pool_shift = pool_bytes.trailing_zeros();
         self.capacities = core::array::from_fn(|class| {
             ((pool_bytes - POOL_HEADER_BYTES) / class_bytes(class)) as u16
         });
         self.arenas_mapped.add(1, peak);
+        self.pools_total.add(arenas::pools_in(start, bytes), peak);
         self.arenas_most = self.arenas_most.max(self.arenas());
     }
 
-    pub(crate) fn arena_unmapped(&mut self, peak: PeakNumber) {
+    pub(crate) fn arena_unmapped(&mut self, start: u64, bytes: u64, peak: PeakNumber) {
         self.arenas_unmapped.add(1, peak);
+        let pools = arenas::pools_in(start, bytes);
+        self.pools_total.subtract(pools, peak);
     }
 
     /// A block that was served this much was born in a pool.
@@ -144,8 +151,7 @@ impl Pools {
                 blocks_free: (pools * u64::from(capacity)).saturating_sub(blocks),
             });
         }
-        let pools_total =
-            arenas * crate::python::arenas::pools_per_arena(self.arena_bytes, pool_bytes);
+        let pools_total = value(&self.pools_total);
         Some(Pymalloc {
             moment,
             arena_bytes: self.arena_bytes,
@@ -172,7 +178,9 @@ mod tests {
     fn pools_fill_empty_and_are_remembered_at_the_peak() {
         let mut pools = Pools::new();
         assert!(pools.state(Moment::ExitByEvents, 0).is_none());
-        pools.arena_mapped(1 << 20, 1 << 14, 0);
+        // Four kilobytes behind the beginning of a pool: the last pool has no place.
+        let start = (1 << 20) + (1 << 12);
+        pools.arena_mapped(start, 1 << 20, 0);
         let capacity = ((1 << 14) - 48) / 512;
         let mut pool = Pool::default();
         for block in 0..capacity {
@@ -191,16 +199,26 @@ mod tests {
         for _ in 0..capacity + 1 {
             pools.death(&mut pool, 1);
         }
-        pools.arena_unmapped(1);
+        pools.arena_unmapped(start, 1 << 20, 1);
         let empty = pools.state(Moment::ExitByEvents, 1).expect("an arena once");
         assert_eq!(
-            (empty.arenas, empty.arenas_peak, empty.classes.len()),
-            (0, 1, 0)
+            (
+                empty.arenas,
+                empty.arenas_peak,
+                empty.classes.len(),
+                empty.pools_total
+            ),
+            (0, 1, 0, 0)
         );
         let peak = pools.state(Moment::Peak, 1).expect("an arena once");
         assert_eq!(
-            (peak.arenas, peak.pools_full, peak.classes[0].blocks_in_use),
-            (1, 1, capacity)
+            (
+                peak.arenas,
+                peak.pools_full,
+                peak.classes[0].blocks_in_use,
+                peak.pools_free
+            ),
+            (1, 1, capacity, 62)
         );
     }
 }

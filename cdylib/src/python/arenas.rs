@@ -30,9 +30,11 @@ pub(crate) fn pool_bytes(arena_bytes: u64) -> u64 {
     }
 }
 
-/// Pools that an arena holds; one less where the mapping is not aligned to the pool size (the walk counts exactly).
-pub(crate) fn pools_per_arena(arena_bytes: u64, pool_bytes: u64) -> u64 {
-    arena_bytes.checked_div(pool_bytes).unwrap_or(0)
+/// Pools that an arena holds: pools are aligned to their size, and the arena need not be.
+pub(crate) fn pools_in(start: u64, arena_bytes: u64) -> u64 {
+    let pool_bytes = pool_bytes(arena_bytes);
+    let before_first = start.wrapping_neg() % pool_bytes;
+    arena_bytes.saturating_sub(before_first) / pool_bytes
 }
 
 /// The size that pymalloc set aside for a block of one of its pools, if the pool's header agrees with the request.
@@ -81,9 +83,10 @@ impl Arenas {
             .map(|&(_, size)| size as u64)
     }
 
-    /// Sizes of the arenas that are mapped.
-    pub(crate) fn sizes(&self) -> impl Iterator<Item = u64> {
-        self.mapped.iter().map(|&(_, size)| size as u64)
+    /// The arenas that are mapped, by their address and size.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (u64, u64)> {
+        let mapped = self.mapped.iter();
+        mapped.map(|&(start, size)| (start as u64, size as u64))
     }
 
     /// What a forked child has of its parent's arenas: the same ones, counted from here on.

@@ -214,7 +214,7 @@ impl Session {
                 .aggregator
                 .lock()
                 .books
-                .inherit_arenas(arenas.sizes());
+                .inherit_arenas(arenas.places());
             *session.arenas.lock() = arenas;
         }
         session

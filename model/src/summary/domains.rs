@@ -88,6 +88,9 @@ fn cells(name: &str, model: &Model, scope: Scope, format_count: fn(u64) -> Strin
         format_count(counters.live_blocks),
         size(counters.live_bytes),
         size(counters.peak_bytes),
-        percent(counters.temporary_allocations, counters.allocations),
+        match model.counts_in_part {
+            true => "-".to_owned(),
+            false => percent(counters.temporary_allocations, counters.allocations),
+        },
     ]
 }

@@ -76,7 +76,7 @@ fn traced(model: &Model) -> Vec<String> {
                 Ended::Exit => format!("ran {ran}"),
                 Ended::Exec => format!("ran {ran} until exec"),
                 Ended::Signal => format!("ran {ran} until its signal"),
-                Ended::Running => format!("running for {ran}"),
+                Ended::Running => format!("recorded for {ran}"),
             }
         }
     });

@@ -176,5 +176,40 @@ fn source(report: &Report<'_>, file: &str) -> Result<Vec<String>, &'static str> 
     }
     let bytes = fs::read(path).map_err(|_| "the file cannot be read")?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok(lines(&text).map(str::to_owned).collect())
+}
+/// The lines as CPython counts them: `\r` ends one too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        let (line, behind) = rest.split_at(end);
+        rest = behind
+            .strip_prefix("\r\n")
+            .or_else(|| behind.get(1..))
+            .unwrap_or_default();
+        Some(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn lines_end_where_cpython_ends_them() {
+        for (text, expected) in [
+            ("", &[][..]),
+            ("a", &["a"]),
+            ("a\n", &["a"]),
+            ("a\rb\r\nc\n\nd\r", &["a", "b", "c", "", "d"]),
+            ("\n\r", &["", ""]),
+            ("ä\u{b}\u{c}\u{2028}\rb", &["ä\u{b}\u{c}\u{2028}", "b"]),
+        ] {
+            assert_eq!(lines(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
 }

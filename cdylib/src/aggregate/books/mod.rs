@@ -20,7 +20,6 @@ use super::pools::Pools;
 use super::sizes::Sizes;
 use crate::counts::Sum;
 use crate::events::event::{Control, Event, Kind};
-use crate::python::arenas;
 use crate::stack::intern;
 use exposure::Exposure;
 use mappings::{Mappings, Piece};
@@ -258,10 +257,9 @@ impl Books {
     }
 
     /// Takes over the arenas that a forked child has from its parent.
-    pub(crate) fn inherit_arenas(&mut self, sizes: impl Iterator<Item = u64>) {
-        for bytes in sizes {
-            self.pools
-                .arena_mapped(bytes, arenas::pool_bytes(bytes), self.peak);
+    pub(crate) fn inherit_arenas(&mut self, places: impl Iterator<Item = (u64, u64)>) {
+        for (start, bytes) in places {
+            self.pools.arena_mapped(start, bytes, self.peak);
         }
     }
 
@@ -270,11 +268,13 @@ impl Books {
             // After the freeze arenas are the tear-down's.
             Control::ArenaMapped | Control::ArenaUnmapped if self.frozen => {}
             Control::ArenaMapped => {
-                let bytes = event.body();
-                self.pools
-                    .arena_mapped(bytes, arenas::pool_bytes(bytes), self.peak);
+                let start = event.address();
+                self.pools.arena_mapped(start, event.body(), self.peak);
             }
-            Control::ArenaUnmapped => self.pools.arena_unmapped(self.peak),
+            Control::ArenaUnmapped => {
+                let start = event.address();
+                self.pools.arena_unmapped(start, event.body(), self.peak);
+            }
             Control::Freeze => self.frozen = true,
             Control::Paused => {
                 self.paused = true;
