@@ -4,9 +4,11 @@
 //! accesses, one of them a write, that no synchronisation puts in an order. In all other builds nothing of this is there.
 
 #[cfg(not(feature = "loom"))]
-pub(crate) use absent::{Watch, event_written};
+pub(crate) use absent::{Watch, event_written, mapped, unmapped};
+#[cfg(all(test, feature = "loom"))]
+pub(crate) use present::unmap_all;
 #[cfg(feature = "loom")]
-pub(crate) use present::{Futex, Watch, event_written};
+pub(crate) use present::{Futex, Watch, event_written, mapped, unmapped};
 
 #[cfg(not(feature = "loom"))]
 mod absent {
@@ -34,12 +36,22 @@ mod absent {
     /// An event is about to be written.
     #[inline(always)]
     pub(crate) fn event_written(_place: *mut Event) {}
+
+    /// Pages with a `T` came that stay for the life of the process.
+    #[inline(always)]
+    pub(crate) fn mapped<T>(_pages: *mut T, _size: usize) {}
+
+    /// They went earlier.
+    #[inline(always)]
+    pub(crate) fn unmapped(_pages: *mut u8) {}
 }
 
 #[cfg(feature = "loom")]
 mod present {
     use core::ops::Deref;
     use core::sync::atomic::Ordering;
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
     use std::sync::OnceLock;
 
     use loom::cell::UnsafeCell;
@@ -48,11 +60,12 @@ mod present {
 
     use crate::events::buffer::Buffer;
     use crate::events::event::Event;
+    use crate::sys::heap;
 
     /// More events than a model writes into one buffer.
     const MOST_EVENTS: usize = 8;
 
-    /// The shadow of a buffer: its header, and each event. Lives as long as the process; a model is small.
+    /// The shadow of a buffer: its header, and each event. Lives as long as the model.
     #[derive(Clone, Copy)]
     pub(crate) struct Watch(&'static Watched);
 
@@ -63,10 +76,12 @@ mod present {
 
     impl Watch {
         pub(crate) fn new() -> Watch {
-            Watch(Box::leak(Box::new(Watched {
+            let watched: &Watched = Box::leak(Box::new(Watched {
                 header: UnsafeCell::new(()),
                 events: core::array::from_fn(|_| UnsafeCell::new(())),
-            })))
+            }));
+            WATCHED.with_borrow_mut(|all| all.push(core::ptr::from_ref(watched).cast_mut()));
+            Watch(watched)
         }
 
         pub(crate) fn header_read(self) {
@@ -89,6 +104,44 @@ mod present {
         let buffer = Buffer::of_cursor(place).expect("an event lies in a buffer");
         let number = (place as usize - buffer.first() as usize) / size_of::<Event>();
         buffer.watch().0.events[number].with_mut(|_| ());
+    }
+
+    thread_local! {
+        /// Pages that are to stay for the life of the process, of which a model has very many. loom's threads are all on one of the
+        /// system's.
+        static MAPPED: RefCell<BTreeMap<usize, Pages>> = const { RefCell::new(BTreeMap::new()) };
+        static WATCHED: RefCell<Vec<*mut Watched>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// How many bytes, and how what lies in them is dropped.
+    type Pages = (usize, unsafe fn(usize));
+
+    /// Pages with a `T` came that stay for the life of the process.
+    pub(crate) fn mapped<T>(pages: *mut T, size: usize) {
+        // SAFETY: the caller of `drop` has a place that was noted with this type.
+        let drop: unsafe fn(usize) = |place| unsafe { (place as *mut T).drop_in_place() };
+        MAPPED.with_borrow_mut(|mapped| mapped.insert(pages as usize, (size, drop)));
+    }
+
+    /// They went earlier.
+    pub(crate) fn unmapped(pages: *mut u8) {
+        MAPPED.with_borrow_mut(|mapped| mapped.remove(&(pages as usize)));
+    }
+
+    /// The life is over: its threads have ended, and nothing refers to its pages any more.
+    #[cfg(test)]
+    pub(crate) fn unmap_all() {
+        for watched in WATCHED.take() {
+            // SAFETY: leaked by `Watch::new`, for buffers that nobody has any more.
+            drop(unsafe { Box::from_raw(watched) });
+        }
+        for (pages, (size, drop)) in MAPPED.take() {
+            // SAFETY: whole mappings that were noted when they came, with what lies in them; the caller's model is over.
+            unsafe {
+                drop(pages);
+                heap::unmap(pages as *mut u8, size);
+            }
+        }
     }
 
     /// A word to sleep on, as the kernel has it: whoever sleeps has seen the word unchanged under the lock that wakers take. Nobody

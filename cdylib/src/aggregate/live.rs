@@ -70,6 +70,13 @@ pub(crate) struct LiveTable {
 // SAFETY: the leaves' memory is the table's own, and so is what `last` points to.
 unsafe impl Send for LiveTable {}
 
+impl Drop for Leaf {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this leaf's own, and it ends with it.
+        unsafe { heap::unmap(self.slots.as_ptr().cast(), Leaf::bytes(self.shift)) };
+    }
+}
+
 impl Leaf {
     fn map(shift: u32) -> Option<Leaf> {
         let slots = NonNull::new(heap::map(Leaf::bytes(shift))?.cast())?;
@@ -126,8 +133,6 @@ impl Leaf {
             }
             at += 1;
         }
-        // SAFETY: everything was copied, and `self` forgets the old mapping below.
-        unsafe { heap::unmap(self.slots.as_ptr().cast(), Leaf::bytes(self.shift)) };
         *self = fine;
         true
     }

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 
 use super::event::{Event, MOST_PER_CALL};
 use crate::sys::heap;
-use crate::watch::Watch;
+use crate::watch::{self, Watch};
 
 /// Size and alignment of a buffer, bytes.
 pub(crate) const SIZE: usize = if cfg!(any(feature = "loom", miri)) {
@@ -54,6 +54,7 @@ impl Buffer {
                 heap::unmap(base.wrapping_add(SIZE), SIZE - before);
             }
         }
+        watch::mapped(base, SIZE);
         let buffer = NonNull::new(base.cast()).map(Buffer)?;
         // SAFETY: fresh pages, which nobody else knows.
         unsafe { (&raw mut (*buffer.header()).watch).write(Watch::new()) };
@@ -172,6 +173,7 @@ impl Buffer {
 impl Buffer {
     /// Gives the buffer's memory back. The caller owns it, and no slice of it lives.
     pub(crate) fn unmap(self) {
+        watch::unmapped(self.0.as_ptr().cast());
         // SAFETY: the whole of a mapping that `map` made, owned by the caller.
         unsafe { heap::unmap(self.0.as_ptr().cast(), SIZE) };
     }

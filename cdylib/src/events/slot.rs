@@ -64,7 +64,9 @@ impl Slot {
             None
         };
         buffer.assign(name, 0);
-        let pages: *mut Slot = heap::map(size_of::<Slot>().next_multiple_of(4096))?.cast();
+        let size = size_of::<Slot>().next_multiple_of(4096);
+        let pages: *mut Slot = heap::map(size)?.cast();
+        watch::mapped(pages, size);
         // SAFETY: fresh pages, large enough and page-aligned; never unmapped.
         unsafe {
             pages.write(Slot {

@@ -11,13 +11,17 @@ use crate::events::event::{Control, Event, Kind};
 use crate::events::slot::Slot;
 use crate::events::transport::Transport;
 use crate::stack::intern::bare_site;
+use crate::watch;
 
 /// Tries a model's interleavings: those with so many preemptions at most, and in the soak one more.
 pub(super) fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     let is_full = std::env::var("PYTRACE_SOAK").is_ok_and(|value| value == "full");
     builder.preemption_bound = Some(preemptions + usize::from(is_full));
-    builder.check(model);
+    builder.check(move || {
+        model();
+        watch::unmap_all();
+    });
 }
 
 /// A slot, as a thread takes it.
