@@ -3,7 +3,7 @@
 
 use crate::support::installation::{program, target};
 use crate::support::interpreters::{one_per_version, with_packages};
-use crate::support::{Interpreter, Traced, for_each, skipped};
+use crate::support::{Interpreter, Traced, for_each, scale, skipped};
 use std::path::PathBuf;
 
 /// The test build, as `scripts/test` makes it.
@@ -47,10 +47,14 @@ fn check(interpreter: &Interpreter, name: &str, arguments: &[&str], at_least: u6
 
 #[test]
 fn caches_equal_a_plain_walk_in_random_shapes_on_every_interpreter() {
+    let shapes = scale::count(100, 1000);
     for_each(
         one_per_version().filter(|one| one.has_stacks()),
         |one| one.name.clone(),
-        |interpreter| check(interpreter, "shapes", &["300", "7"], 50_000),
+        |interpreter| {
+            let arguments = [&shapes.to_string(), "7"];
+            check(interpreter, "shapes", &arguments, 160 * u64::from(shapes));
+        },
     );
 }
 
