@@ -148,7 +148,7 @@ fn f07_held_background_thread() {
                 "the channel was full: {quality:?}"
             );
         } else if scale::is_full() {
-            // How much they manage is the machine's: a busy one has been seen to lose a third.
+            // On a slow machine it is stopped with the lock as likely as not, and then nobody can help.
             assert!(
                 quality.lost_events < known / 4,
                 "held {place}: somebody aggregates: {quality:?}"
