@@ -137,29 +137,30 @@ fn booked(rows: &[Row]) -> BTreeMap<&str, Sums> {
     sums
 }
 
-/// Two runs that differ in the number of rounds alone: what the interpreter does besides cancels out.
+/// Two runs that differ in the number of rounds alone: what the interpreter does besides cancels out. Each has its sites checked.
 pub(crate) fn check(interpreter: &Interpreter, allocator: &str) {
     let (rounds, more_rounds) = (100, 200);
     let (rows, report) = probe(interpreter, allocator, rounds);
     report.assert_exact();
     check_sites(interpreter, allocator, &rows, &report);
 
-    let (_, longer) = probe(interpreter, allocator, more_rounds);
+    let (longer_rows, longer) = probe(interpreter, allocator, more_rounds);
     longer.assert_exact();
+    check_sites(interpreter, allocator, &longer_rows, &longer);
     for (domain, (made, left)) in booked(&rows) {
         let counters = |report: &Report| report.domains[domain].counters.clone();
         let (counted_made, counted_left) = difference(&counters(&longer), &counters(&report));
-        assert_eq!(
-            counted_made, made,
-            "{domain}: allocations, reallocations, requested bytes, temporary"
-        );
-        // CPython keeps or frees a few names of its own depending on addresses: its method cache is indexed by them.
-        if domain != "object" {
-            assert_eq!(
-                counted_left, left,
-                "{domain}: frees, live blocks, live bytes"
-            );
+        // What CPython makes of its own among objects depends on addresses, which are random: its method cache is indexed by them
+        // and keeps names, and its free list of ints (3.14) then serves other ones. The probe's objects were checked by call site.
+        if domain == "object" {
+            assert_eq!(counted_made[1], made[1], "object: reallocations");
+            continue;
         }
+        assert_eq!(
+            (counted_made, counted_left),
+            (made, left),
+            "{domain}: allocations, reallocations, requested bytes, temporary; frees, live blocks, live bytes"
+        );
     }
 }
 
